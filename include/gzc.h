@@ -1,0 +1,263 @@
+/*
+ * gzc.h - the public interface of libgzc, a client library for GlusterFS volumes.
+ *
+ * Conventions of every function here, unless its own comment says otherwise:
+ *
+ *  Errors         A negative return value is -errno; zero or a count is success. The global errno
+ *                 is never touched. The text of the last failure, naming the brick and the call it
+ *                 happened on, is had from the handle the function was called with: gzc_error(),
+ *                 gzc_file_error(), gzc_dir_error().
+ *  Output         The library never prints and never exits.
+ *  Threads        Any number of threads may use one volume and one file at once. A directory
+ *                 handle belongs to one thread at a time. No function may be called on a handle
+ *                 that another thread is closing. The library starts no thread of its own: the
+ *                 calling threads drive the connections, one of them leading at any moment.
+ *  Memory         Buffers stay the caller's. A read lands payload straight in the iovec's memory
+ *                 and a write leaves straight from it; from the moment a call has returned,
+ *                 whatever its result, the library and the kernel no longer touch that memory.
+ *                 What a write's buffer holds must not change while the call runs.
+ *  Paths          Bytes, separated by '/', from the root of the volume; a leading '/' is optional.
+ *                 Names are at most 255 bytes (NAME_MAX), paths at most 4095 (PATH_MAX - 1).
+ *  Identity       Operations run as the effective user, group and supplementary groups that the
+ *                 process had at gzc_mount().
+ *  Time           A call takes at most the volume's `timeout`; then it fails with -ETIMEDOUT.
+ *
+ * Errors that any operation on a volume may give, beside those listed with it:
+ *  -ENOTCONN      the brick is not connected (any more)
+ *  -ETIMEDOUT     no answer within the volume's `timeout`, or the brick did not answer a ping
+ *  -EPROTO        the server sent something that breaks the protocol; the connection was closed
+ *  -ENOMEM        no memory; reads and writes on an open file allocate none and do not give it
+ *  and whatever errno the brick's file system gives.
+ */
+#ifndef GZC_H
+#define GZC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GZC_API __attribute__((visibility("default")))
+
+/** A mounted volume. */
+typedef struct gzc_volume gzc_volume;
+/** An open file. */
+typedef struct gzc_file gzc_file;
+/** An open directory. */
+typedef struct gzc_dir gzc_dir;
+
+/** The version of the library in use, e.g. "0.1.0". A static string. */
+GZC_API const char *gzc_version(void);
+
+/* ---- volumes --------------------------------------------------------------------------------- */
+
+/**
+ * Mounts the volume that @p uri names.
+ *
+ *   gluster[+tcp]://server[:port][,server[:port]...]/volume[/path][?option=value&...]
+ *       asks glusterd (port 24007) on the first server that answers for the volume's volfile
+ *   gluster+brick://host:port/export-path[//path][?...]
+ *       talks to one brick, without glusterd
+ *   file:volfile[//path][?...]
+ *       takes the volfile from a local file
+ *
+ * Options:
+ *   timeout=SECONDS          bound on every operation            (default 1800, as frame-timeout)
+ *   connect_timeout=SECONDS  bound on connecting and handshake   (default 10)
+ *   ping_timeout=SECONDS     silence until a brick counts as dead (default: the volfile's, or 42;
+ *                            0 turns pings off)
+ *   nconnect=N               connections to each brick, 1..16    (default 1)
+ *   busy_poll_us=N           microseconds to spin for a reply before sleeping (default 0)
+ *   volume_id=UUID           refuse a brick of another volume    (gluster+brick only)
+ *
+ * Bytes of a path that mean something in a URI are written as %XX. An IPv6 address stands in [].
+ *
+ * @param volume  receives the handle. It is set on failure too, so that gzc_error() can tell why,
+ *                and must be given to gzc_unmount() in either case; NULL only with -ENOMEM.
+ * @return 0, or -EINVAL (URI, option or volfile malformed), -EHOSTUNREACH (a name that does not
+ *         resolve), -ECONNREFUSED/-EHOSTUNREACH/-ETIMEDOUT (no server or brick answers),
+ *         -ENOENT (no such volume, volume stopped, or brick without that export path),
+ *         -EACCES (the brick refuses this client), -ENOTSUP (a kind of volume that libgzc does not
+ *         serve; the text names the translator), -EPROTO.
+ */
+GZC_API int gzc_mount(const char *uri, gzc_volume **volume);
+
+/**
+ * Unmounts, whatever state the volume is in, and frees the handle. Files and directories must have
+ * been closed. Does not wait for the network. A NULL volume is ignored.
+ * @return 0, or -EBUSY (files or directories are still open; nothing has been done).
+ */
+GZC_API int gzc_unmount(gzc_volume *volume);
+
+/**
+ * Copies the text of the last failure on @p volume (mount and operations on paths), without a
+ * newline, NUL-terminated and cut at @p size; "" when nothing has failed. Thread safe: with several
+ * threads failing at once it is the text of one of them.
+ * @return the length of the whole text, as snprintf() does.
+ */
+GZC_API size_t gzc_error(const gzc_volume *volume, char *text, size_t size);
+
+/** The path part of the URI that the volume was mounted with, decoded; "/" if it had none. Lives as
+ *  long as the volume. */
+GZC_API const char *gzc_uri_path(const gzc_volume *volume);
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/**
+ * Opens a file.
+ *
+ * @param flags  as open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC, O_APPEND,
+ *               O_DIRECT (alignment is the caller's duty, the brick's file system decides), O_SYNC,
+ *               O_DSYNC, O_NOFOLLOW.
+ * @param mode   permission bits of a file that is created; the process's umask is applied.
+ * @return 0, or -ENOENT, -EEXIST, -EACCES, -EISDIR, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EINVAL
+ *         (a flag that is not in the list), ...; *file is NULL then, and the text is on the volume.
+ */
+GZC_API int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_file **file);
+
+/** gzc_open() with O_CREAT | O_WRONLY | O_TRUNC. */
+GZC_API int gzc_create(gzc_volume *volume, const char *path, mode_t mode, gzc_file **file);
+
+/**
+ * Closes a file and frees the handle, whatever the result. The brick is told (FLUSH) and what it
+ * answers is the result; data is not forced to stable storage. A NULL file is ignored.
+ */
+GZC_API int gzc_close(gzc_file *file);
+
+/** As gzc_error(), for a file. */
+GZC_API size_t gzc_file_error(const gzc_file *file, char *text, size_t size);
+
+/**
+ * Reads from @p offset into @p iov, straight into the caller's memory.
+ *
+ * @param iovcnt  any number, beyond IOV_MAX too; pieces may be of zero length.
+ * @return the number of bytes read: less than asked for only at the end of the file, 0 past it; or
+ *         -EBADF (write-only handle), -EINVAL (negative offset or count, or more than SSIZE_MAX
+ *         bytes), ... A failure after some bytes had been read in order gives their number.
+ */
+GZC_API ssize_t gzc_preadv(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset);
+/** gzc_preadv() into one buffer. */
+GZC_API ssize_t gzc_pread(gzc_file *file, void *buffer, size_t count, off_t offset);
+
+/**
+ * Writes @p iov at @p offset, straight from the caller's memory. The write has reached the brick's
+ * file system when this returns; gzc_fsync() forces it to stable storage. With O_APPEND the offset
+ * is ignored and the data goes to the end of the file; a write larger than 1 MiB is then several
+ * appends in a row, between which another client's may come.
+ *
+ * @return the number of bytes written; or -EBADF (read-only handle), -ENOSPC, -EDQUOT, -EFBIG,
+ *         -EINVAL, ... A failure after some bytes had been written in order gives their number.
+ */
+GZC_API ssize_t gzc_pwritev(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset);
+/** gzc_pwritev() from one buffer. */
+GZC_API ssize_t gzc_pwrite(gzc_file *file, const void *buffer, size_t count, off_t offset);
+
+/** Forces data and metadata of the file to the brick's stable storage, as fsync(2). */
+GZC_API int gzc_fsync(gzc_file *file);
+/** Forces the data, and the metadata needed to read it back, as fdatasync(2). */
+GZC_API int gzc_fdatasync(gzc_file *file);
+/** Sets the length in bytes, as ftruncate(2). -EINVAL (negative length, or a read-only handle). */
+GZC_API int gzc_ftruncate(gzc_file *file, off_t length);
+/** Attributes of an open file. st_dev is 0: it has no meaning on a volume. */
+GZC_API int gzc_fstat(gzc_file *file, struct stat *st);
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/** Attributes of what @p path names; a final symbolic link is followed. */
+GZC_API int gzc_stat(gzc_volume *volume, const char *path, struct stat *st);
+/** Attributes of what @p path names; a final symbolic link is not followed. */
+GZC_API int gzc_lstat(gzc_volume *volume, const char *path, struct stat *st);
+/** Removes a name that is not a directory's. -EISDIR (or -EPERM) on a directory. */
+GZC_API int gzc_unlink(gzc_volume *volume, const char *path);
+/** Makes a directory; the process's umask is applied to @p mode. */
+GZC_API int gzc_mkdir(gzc_volume *volume, const char *path, mode_t mode);
+/** Removes an empty directory. -ENOTEMPTY, -ENOTDIR, -EBUSY (the root). */
+GZC_API int gzc_rmdir(gzc_volume *volume, const char *path);
+
+/* ---- directories ----------------------------------------------------------------------------- */
+
+/** One entry of a directory. */
+struct gzc_dirent {
+    const char *name; /**< NUL-terminated; valid until the next call with this gzc_dir */
+    uint64_t ino;     /**< inode number, as st_ino */
+    int64_t cookie;   /**< position behind this entry; opaque */
+    unsigned type;    /**< DT_REG, DT_DIR, ... of <dirent.h> */
+    int has_stat;     /**< nonzero if the brick sent the attributes too */
+    struct stat st;   /**< attributes, if has_stat */
+};
+
+/** Opens a directory. On failure *dir is NULL and the text is on the volume. */
+GZC_API int gzc_opendir(gzc_volume *volume, const char *path, gzc_dir **dir);
+/**
+ * Gives the next entry, "." and ".." too.
+ * @return 1 with an entry, 0 at the end, -errno.
+ */
+GZC_API int gzc_readdir(gzc_dir *dir, struct gzc_dirent *entry);
+/** Closes a directory and frees the handle. A NULL dir is ignored. */
+GZC_API int gzc_closedir(gzc_dir *dir);
+/** As gzc_error(), for a directory. */
+GZC_API size_t gzc_dir_error(const gzc_dir *dir, char *text, size_t size);
+
+/* ---- what is going on ------------------------------------------------------------------------ */
+
+/** Counters since mount or open; they only grow. */
+struct gzc_stats {
+    uint64_t bytes_landed;      /**< payload moved between the socket and the caller's memory */
+    uint64_t bytes_staged;      /**< payload that went through a buffer of the library's */
+    uint64_t calls;             /**< RPC calls sent */
+    uint64_t replies;           /**< replies that matched a posted call */
+    uint64_t replies_retired;   /**< replies that came after their call was retired; drained */
+    uint64_t replies_unmatched; /**< replies that match no call ever posted; drained */
+    uint64_t callbacks;         /**< calls that a server made to us */
+    uint64_t receive_syscalls;  /**< recvmsg */
+    uint64_t send_syscalls;     /**< sendmsg */
+    uint64_t wait_syscalls;     /**< epoll waits */
+};
+
+/**
+ * Counters of a volume. @p size is sizeof(struct gzc_stats) as the caller was compiled: that many
+ * bytes are filled, counters the library does not know being 0.
+ */
+GZC_API int gzc_volume_stats(const gzc_volume *volume, struct gzc_stats *stats, size_t size);
+/** Counters of a file: bytes and calls of its reads and writes; the rest are 0. */
+GZC_API int gzc_file_stats(const gzc_file *file, struct gzc_stats *stats, size_t size);
+
+/** A brick as the volume sees it. */
+struct gzc_brick_info {
+    char name[256];       /**< name of the protocol/client translator in the volfile */
+    char host[256];       /**< as the volfile gives it */
+    char path[1024];      /**< export path on that host */
+    char address[64];     /**< address and port of the connection; "" when there is none */
+    char error[256];      /**< why it is not connected; "" when it is */
+    int connected;        /**< nonzero: the handshake is done and the brick serves */
+    unsigned connections; /**< TCP connections up, at most `nconnect` */
+};
+
+/** Number of bricks of the volume. */
+GZC_API int gzc_brick_count(const gzc_volume *volume);
+/** Describes brick @p index, counted from 0 in the volfile's order. -EINVAL: no such brick.
+ *  @p size is sizeof(struct gzc_brick_info) as the caller was compiled. */
+GZC_API int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, size_t size);
+/** Name of the volume, as in the volfile or the URI. Lives as long as the volume. */
+GZC_API const char *gzc_volume_name(const gzc_volume *volume);
+/** The glusterd "host:port" that gave the volfile; "" if none did. Lives as long as the volume. */
+GZC_API const char *gzc_volume_server(const gzc_volume *volume);
+/** Calls @p each for every option in force: those of the URI, and those of the volfile as
+ *  "translator.option". Stops at, and returns, the first nonzero that @p each returns. */
+GZC_API int gzc_volume_options(const gzc_volume *volume,
+                               int (*each)(void *arg, const char *name, const char *value),
+                               void *arg);
+/** Sends a ping to brick @p index and waits for its answer.
+ *  @param nanoseconds  receives the round-trip time. */
+GZC_API int gzc_ping(gzc_volume *volume, int index, uint64_t *nanoseconds);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * READ and WRITE without an XDR stream; the bytes are those of gf_io_args, gf_read_res and
+ * gf_prepost_res of fop.x.
+ *
+ * Arguments, of both: gfid 16 | fd 8 | offset 8 | size 4 | flags 4 | dict, none: 0 -1 0
+ * A WRITE's payload follows.
+ *
+ * READ's result, behind the RPC header:
+ *
+ *    0 op_ret   4 op_errno   8 attributes   156 size (= op_ret)
+ *  160 dict: xdr_size   164 count   168 count
+ *  172 xdr_size bytes of pairs, then op_ret bytes of payload to the end of the record, unpadded
+ *
+ * A failed READ (op_ret < 0) has the same 172 bytes and the pairs, with attributes and size zero
+ * and no payload (server-rpc-fops_v2.c:server4_readv_cbk sends the one structure in either case).
+ */
+#ifndef PROTO_HOT_H
+#define PROTO_HOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOT_IO_ARGS_BYTES 52
+#define HOT_READ_FIXED    172
+/* Most bytes of pairs in the dictionary of a READ or WRITE reply; a brick sends what it was asked
+ * for, which is nothing or a few counters. */
+#define HOT_DICT_MAX 65536
+
+/** Writes the arguments of READ or WRITE. @param flags O_DIRECT, O_SYNC, O_DSYNC as on x86 Linux.
+ */
+void hot_io_args_encode(uint8_t out[HOT_IO_ARGS_BYTES], const uint8_t gfid[16], int64_t fd,
+                        uint64_t offset, uint32_t size, uint32_t flags);
+
+/** The fixed part of READ's result. */
+struct hot_read_reply {
+    int32_t op_ret;      /* < 0: failed; else bytes of payload */
+    int32_t op_errno;    /* the server's, unchecked; ENOENT with op_ret >= 0: the end of the file */
+    uint32_t size;       /* bytes of payload: 0 if failed */
+    uint32_t dict_bytes; /* between the fixed part and the payload */
+    const uint8_t *iatt; /* 148 bytes in `fixed` */
+};
+
+/**
+ * Decodes the fixed part of READ's result. Whether size bytes are no more than were asked for, and
+ * as many as the record has, is the caller's to check.
+ * @return 0 or -EPROTO (size disagrees with op_ret, or the dictionary's header with itself).
+ */
+int hot_read_reply_decode(const uint8_t fixed[HOT_READ_FIXED], struct hot_read_reply *reply);
+
+/** WRITE's result. Pointers go into the body. */
+struct hot_write_reply {
+    int32_t op_ret;                    /* < 0: failed; else bytes written */
+    int32_t op_errno;                  /* the server's, unchecked */
+    uint32_t dict_bytes;               /* of pairs */
+    const uint8_t *prestat, *poststat; /* 148 bytes each; all zero if failed */
+};
+
+/** Decodes WRITE's result, exactly @p length bytes. @return 0 or -EPROTO. */
+int hot_write_reply_decode(const uint8_t *body, size_t length, struct hot_write_reply *reply);
+
+#endif

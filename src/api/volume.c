@@ -1,0 +1,179 @@
+/* gzc.h: volumes, and what is going on in them. */
+#include "api/handle.h"
+#include "volume/mount.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *gzc_version(void)
+{
+    return GZC_VERSION;
+}
+
+int gzc_mount(const char *uri, gzc_volume **volume)
+{
+    struct gzc_volume *v = *volume = calloc(1, sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    int rc = engine_init(&v->engine);
+    if (rc < 0) {
+        free(v);
+        *volume = NULL;
+        return rc;
+    }
+    return volume_mount(v, uri);
+}
+
+int gzc_unmount(gzc_volume *volume)
+{
+    if (!volume)
+        return 0;
+    if (__atomic_load_n(&volume->handles, __ATOMIC_RELAXED))
+        return volume_fail(volume, &volume->why, -EBUSY, "files or directories are still open");
+    volume_free(volume);
+    return 0;
+}
+
+size_t gzc_error(const gzc_volume *volume, char *text, size_t size)
+{
+    return handle_text(volume, &volume->why, text, size);
+}
+
+const char *gzc_uri_path(const gzc_volume *volume)
+{
+    return volume->uri.path ? volume->uri.path : "/";
+}
+
+const char *gzc_volume_name(const gzc_volume *volume)
+{
+    return volume->topology.name ? volume->topology.name : "";
+}
+
+const char *gzc_volume_server(const gzc_volume *volume)
+{
+    return volume->server;
+}
+
+/* Gives a caller the structure as it knows it: cut, or filled up with zeros. */
+static int give(void *to, size_t size, const void *from, size_t known)
+{
+    memset(to, 0, size);
+    memcpy(to, from, size < known ? size : known);
+    return 0;
+}
+
+int gzc_volume_stats(const gzc_volume *volume, struct gzc_stats *stats, size_t size)
+{
+    const struct counters *c = &volume->engine.counters;
+    struct gzc_stats all = {
+        .bytes_landed = counter_get(&c->bytes_landed),
+        .bytes_staged = counter_get(&c->bytes_staged),
+        .calls = counter_get(&c->calls),
+        .replies = counter_get(&c->replies),
+        .replies_retired = counter_get(&c->replies_retired),
+        .replies_unmatched = counter_get(&c->replies_unmatched),
+        .callbacks = counter_get(&c->callbacks),
+        .receive_syscalls = counter_get(&c->receive_syscalls),
+        .send_syscalls = counter_get(&c->send_syscalls),
+        .wait_syscalls = counter_get(&c->wait_syscalls),
+    };
+    return give(stats, size, &all, sizeof(all));
+}
+
+int gzc_brick_count(const gzc_volume *volume)
+{
+    return volume->sessions ? (int)volume->topology.nbricks : 0;
+}
+
+static struct session *find_brick(struct gzc_volume *v, int index)
+{
+    return index >= 0 && index < gzc_brick_count(v) ? v->sessions[index] : NULL;
+}
+
+int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, size_t size)
+{
+    struct session *s = find_brick(volume, index);
+    if (!s)
+        return volume_fail(volume, &volume->why, -EINVAL, "no such brick");
+    struct gzc_brick_info all = {0};
+    engine_lock(&volume->engine);
+    all.connected = s->state == SESSION_UP;
+    all.connections = s->up;
+    snprintf(all.name, sizeof(all.name), "%s", s->spec->name);
+    snprintf(all.host, sizeof(all.host), "%s", s->spec->host);
+    snprintf(all.path, sizeof(all.path), "%s", s->spec->path);
+    snprintf(all.address, sizeof(all.address), "%s", s->address);
+    if (!all.connected)
+        snprintf(all.error, sizeof(all.error), "%.255s", s->why.text);
+    engine_unlock(&volume->engine);
+    return give(info, size, &all, sizeof(all));
+}
+
+int gzc_volume_options(const gzc_volume *volume,
+                       int (*each)(void *arg, const char *name, const char *value), void *arg)
+{
+    const struct gzc_uri *uri = &volume->uri;
+    char timeout[32], connect[32], ping[32], nconnect[16], busy[16], name[512];
+    snprintf(timeout, sizeof(timeout), "%g", uri->timeout_ms / 1e3);
+    snprintf(connect, sizeof(connect), "%g", uri->connect_timeout_ms / 1e3);
+    snprintf(ping, sizeof(ping), "%g",
+             uri->ping_timeout_ms < 0 && volume->topology.nbricks
+                 ? volume->topology.bricks[0].ping_timeout_ms / 1e3
+                 : uri->ping_timeout_ms / 1e3);
+    snprintf(nconnect, sizeof(nconnect), "%d", uri->nconnect);
+    snprintf(busy, sizeof(busy), "%d", uri->busy_poll_us);
+    const char *const own[][2] = {
+        {"timeout", timeout},   {"connect_timeout", connect}, {"ping_timeout", ping},
+        {"nconnect", nconnect}, {"busy_poll_us", busy},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !rc; i++)
+        rc = each(arg, own[i][0], own[i][1]);
+    for (size_t i = 0; i < volume->volfile.nxlators && !rc; i++) {
+        const struct xlator *x = volume->volfile.xlators[i];
+        for (size_t j = 0; j < x->noptions && !rc; j++) {
+            snprintf(name, sizeof(name), "%s.%s", x->name, x->options[j].key);
+            rc = each(arg, name, x->options[j].value);
+        }
+    }
+    return rc;
+}
+
+/* ---- ping ------------------------------------------------------------------------------------ */
+
+struct ping {
+    struct rpc_call call; /* first */
+    struct engine *engine;
+    struct waiter waiter;
+    uint8_t head[RPC_HEAD_MAX];
+};
+
+static void ping_done(struct rpc_call *call)
+{
+    struct ping *ping = (struct ping *)call;
+    waiter_wake(ping->engine, &ping->waiter);
+}
+
+int gzc_ping(gzc_volume *volume, int index, uint64_t *nanoseconds)
+{
+    struct session *s = find_brick(volume, index);
+    struct ping ping;
+    if (!s)
+        return volume_fail(volume, &volume->why, -EINVAL, "no such brick");
+    rpc_ping_call(&ping.call, ping.head);
+    ping.call.done = ping_done;
+    ping.call.deadline = clock_now() + volume->timeout;
+    ping.engine = &volume->engine;
+    waiter_init(&ping.waiter);
+    uint64_t start = clock_now();
+    rpc_post(session_connection(s), &ping.call);
+    engine_wait(&volume->engine, &ping.waiter);
+    *nanoseconds = clock_now() - start;
+    if (ping.call.error) {
+        struct errtext why;
+        session_text(&why, s, &ping.call, "PING", NULL, ping.call.error);
+        return volume_fail(volume, &volume->why, ping.call.error, why.text);
+    }
+    return 0;
+}

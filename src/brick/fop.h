@@ -1,0 +1,65 @@
+/* File operations on a brick, off the hot path: one call of the FOP program, and its outcome. */
+#ifndef BRICK_FOP_H
+#define BRICK_FOP_H
+
+#include "brick/session.h"
+#include "proto/fop.h"
+
+/** Results of READDIRP: the list is still encoded, see proto/dirlist.h. */
+struct fop_list_res {
+    int32_t op_ret, op_errno;
+    uint8_t *list; /* may be taken over, leaving NULL */
+    size_t length;
+};
+
+/** One file operation. The memory is the poster's until done() has run. */
+struct fop {
+    struct xdr_call call; /* first */
+    struct session *session;
+    uint32_t number; /* GF_FOP_... */
+    int error;       /* 0, or -errno: of the connection or of the brick */
+    union {
+        struct {
+            int32_t op_ret, op_errno;
+        } head; /* all results begin so */
+        gf_common_res common;
+        gf_lookup_res lookup;
+        gf_iatt_res iatt;
+        gf_prepost_res prepost;
+        gf_parent_res parent;
+        gf_entry_res entry;
+        gf_fd_res fd;
+        gf_create_res create;
+        gf_readlink_res readlink;
+        struct fop_list_res list;
+    } results; /* valid if error is 0; to be freed with fop_free_results() in any case */
+    void *arg; /* the poster's */
+    void (*done)(struct fop *fop);
+};
+
+/** What an operation carries beside its arguments. */
+struct fop_context {
+    uint64_t deadline;
+    bool utime;   /* the volume keeps times by the clients' clocks (features/utime) */
+    bool noatime; /* of utime: reading moves no time */
+};
+
+/** Posts operation @p number with @p arguments (the gf_..._args of it), which are not needed any
+ *  more when this returns. done() runs once, by the leader. */
+void fop_post(struct session *s, struct fop *fop, uint32_t number, void *arguments,
+              const struct fop_context *context, void (*done)(struct fop *));
+
+/** Frees what the results hold. */
+void fop_free_results(struct fop *fop);
+
+/** The name of an operation, e.g. "LOOKUP". */
+const char *fop_name(uint32_t number);
+
+/**
+ * Stamps an encoded credential with the time, and with which times of the inode operation @p number
+ * sets to it, as features/utime does (utime-helpers.c, utime-gen-fops-c.py); nothing if the volume
+ * does not want it.
+ */
+void fop_stamp(uint8_t *credential, uint32_t number, const struct fop_context *context);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * The session with one brick: where it is, who we are to it, the connections.
+ *
+ *   DOWN --start--> PORT (ask glusterd, unless known) --> CONNECT --> HANDSHAKE --+--> UP
+ *     ^                                                      ^   next connection  |    |
+ *     |                                                      +--------------------+    |
+ *     +---- any failure; a broken connection takes the whole session down -------------+
+ *
+ * All connections of a session are one client to the brick: they send the same process-uuid with
+ * the same credential (client_t.c:gf_client_get), so they share remote descriptors and locks.
+ */
+#ifndef BRICK_SESSION_H
+#define BRICK_SESSION_H
+
+#include "brick/glusterd.h"
+#include "brick/spec.h"
+
+#include <sys/types.h>
+
+#define SESSION_CONNECTIONS 16
+#define SESSION_LK_OWNER    8
+
+/** Who we are to the bricks, taken once from the process. */
+struct identity {
+    char process_uuid[192];
+    uint8_t credential[408]; /* AUTH_GLUSTERFS_v3: flavour, length, body */
+    size_t credential_length;
+    mode_t umask;
+};
+
+/** Takes the process's effective ids, umask and names, and its groups if @p groups says so (option
+ *  send-gids). @return 0 or -errno. */
+int identity_take(struct identity *identity, bool groups);
+
+struct session {
+    struct engine *engine;
+    const struct brick_spec *spec;
+    const struct identity *identity;
+    unsigned nconnect;
+    uint64_t ping_timeout; /* nanoseconds; 0: off */
+    char label[512];       /* "brick host:/export/path", for texts */
+
+    enum session_state {
+        SESSION_DOWN,
+        SESSION_PORT,
+        SESSION_CONNECT,
+        SESSION_HANDSHAKE,
+        SESSION_UP
+    } state;
+    uint16_t port;
+    uint64_t deadline; /* of the start */
+    struct rpc_conn *connections[SESSION_CONNECTIONS];
+    unsigned up;        /* of them, with the handshake done */
+    unsigned next;      /* round robin */
+    struct errtext why; /* why it is DOWN */
+    char address[64];   /* of the peer, once connected */
+
+    struct dial dial;
+    struct glusterd_query query; /* for the port */
+    gf_portbybrick_args query_arguments;
+    gf_portbybrick_res query_results;
+    struct xdr_identity caller; /* of the query and the handshake */
+    struct xdr_call handshake;
+    gf_setvolume_res handshake_results;
+    struct timer retry; /* the brick was not ready: shake hands again */
+
+    void *arg;
+    /** The start has succeeded, or failed with -errno and text in `why`. By the leader, or from
+     *  inside session_start() if it fails at once. */
+    void (*started)(struct session *s, int error);
+};
+
+/** A session with the brick of @p spec, DOWN; spec and identity must outlive it. NULL: no memory.
+ */
+struct session *session_new(struct engine *e, const struct brick_spec *spec,
+                            const struct identity *identity, unsigned nconnect,
+                            uint64_t ping_timeout);
+/** Closes and frees, without waiting for the network. NULL is ignored. No call is under way, and no
+ *  other thread uses the engine. */
+void session_free(struct session *s);
+
+/** Brings a session that is DOWN up; s->started tells the outcome, by @p deadline. Blocks while the
+ *  brick's name is resolved. */
+void session_start(struct session *s, uint64_t deadline);
+
+/** The connection for the next call: each in turn. One is given on a session that is down too;
+ * calls on it end with -ENOTCONN. Any thread. */
+struct rpc_conn *session_connection(struct session *s);
+
+/**
+ * Text for call @p name ("LOOKUP") that failed with @p error: what failed, where and why. @p
+ * object, which it was about, may be NULL. By the leader.
+ */
+void session_text(struct errtext *why, struct session *s, const struct rpc_call *call,
+                  const char *name, const char *object, int error);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Reading and writing: the hot path.
+ *
+ * A transfer is cut into segments of at most VOLUME_IO_MAX bytes, each one READ or WRITE call on
+ * its own slice of the caller's iovec; up to IO_WINDOW of them are under way at once. Nothing is
+ * allocated: the whole operation lives where the caller puts it.
+ */
+#ifndef VOLUME_IO_H
+#define VOLUME_IO_H
+
+#include "volume/op.h"
+
+#define IO_WINDOW 4
+
+struct io;
+
+/** One call. */
+struct io_segment {
+    struct rpc_call call; /* first */
+    struct io *io;
+    size_t at;     /* in the transfer */
+    uint32_t want; /* bytes */
+    uint8_t head[RPC_HEAD_MAX];
+};
+
+struct io {
+    struct op op; /* first */
+    struct gzc_file *file;
+    uint32_t number;       /* GF_FOP_READ or GF_FOP_WRITE */
+    struct iov_cursor iov; /* of the next segment */
+    size_t total, at;      /* bytes of the transfer; of those that segments were made for */
+    uint64_t offset;       /* of the transfer, in the file */
+    size_t gap;            /* what was moved in order ends here; more than total: nowhere yet */
+    int gap_error;         /* and why: 0: the file's end */
+    struct io_segment segments[IO_WINDOW];
+};
+
+/** Prepares a transfer of @p total > 0 bytes. The iovec and its memory must stay until it is over.
+ */
+void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct iovec *iov,
+             int iovcnt, size_t total, uint64_t offset);
+/** Start for op_run(). */
+void io_start(struct op *op);
+
+/** Makes the head that all READ and WRITE calls of a file are copies of. */
+void io_head_init(struct gzc_file *file);
+
+#endif

@@ -1,0 +1,245 @@
+#include "volume/mount.h"
+
+#include "proto/dict.h"
+#include "volume/walk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Op-versions that we claim to glusterd, which refuses volumes that need a later one
+ * (glusterd-handshake.c:_client_supports_volume): releases up to 11. */
+#define OP_VERSION_MIN 1
+#define OP_VERSION_MAX 110000
+
+/* ---- volfile --------------------------------------------------------------------------------- */
+
+struct volfile_query {
+    struct glusterd_query query; /* first */
+    gf_getspec_res results;
+    struct waiter waiter;
+    struct engine *engine;
+};
+
+static void volfile_answered(struct glusterd_query *q)
+{
+    struct volfile_query *vq = (struct volfile_query *)q;
+    waiter_wake(vq->engine, &vq->waiter);
+}
+
+static int getspec_arguments(struct gzc_volume *v, gf_getspec_args *args)
+{
+    struct dict d;
+    dict_init(&d);
+    int rc = dict_set_int(&d, "min-op-version", OP_VERSION_MIN);
+    rc = rc ? rc : dict_set_int(&d, "max-op-version", OP_VERSION_MAX);
+    ssize_t size = rc ? rc : dict_opaque_size(&d);
+    if (size > 0) {
+        args->xdata.xdata_val = malloc((size_t)size);
+        args->xdata.xdata_len = (u_int)size;
+        size = args->xdata.xdata_val
+                   ? dict_opaque_encode(&d, (uint8_t *)args->xdata.xdata_val, (size_t)size)
+                   : -ENOMEM;
+    }
+    dict_free(&d);
+    args->key = v->uri.volume;
+    return size < 0 ? (int)size : 0;
+}
+
+/* Asks one glusterd. -errno with text in v->why; *answered: it was this server's answer, so that
+ * asking another makes no sense. */
+static int volfile_ask(struct gzc_volume *v, const struct uri_server *server, gf_getspec_args *args,
+                       bool *answered)
+{
+    struct volfile_query vq = {.engine = &v->engine};
+    struct xdr_identity identity = {
+        v->identity.credential,
+        v->identity.credential_length,
+        clock_now() + v->connect_timeout,
+    };
+    vq.query.procedure = &glusterd_getspec;
+    vq.query.identity = &identity;
+    vq.query.arguments = args;
+    vq.query.results = &vq.results;
+    vq.query.done = volfile_answered;
+    waiter_init(&vq.waiter);
+    int rc = glusterd_ask(&v->engine, &vq.query, server->host, server->port);
+    if (rc == 0) {
+        engine_wait(&v->engine, &vq.waiter);
+        rc = vq.query.error;
+    }
+    *answered = rc == 0;
+    if (rc < 0) {
+        errtext_set(&v->why, rc, "%s", vq.query.why.text);
+    } else if (vq.results.op_ret < 0) {
+        int err = vq.results.op_errno;
+        rc = err > 0 && err < 4096 ? -err : -ENOENT;
+        errtext_set(&v->why, rc, "%s has no volume '%.255s' to mount: %s", vq.query.label,
+                    v->uri.volume, errtext_errno(rc));
+    } else {
+        snprintf(v->server, sizeof(v->server), "%.255s:%u", server->host, server->port);
+        rc = volfile_parse(vq.results.spec, strlen(vq.results.spec), v->uri.volume, &v->volfile,
+                           &v->why);
+    }
+    xdr_free((xdrproc_t)xdr_gf_getspec_res, (char *)&vq.results);
+    return rc;
+}
+
+static int volfile_fetch(struct gzc_volume *v)
+{
+    gf_getspec_args args = {0};
+    int rc = getspec_arguments(v, &args);
+    if (rc < 0)
+        errtext_set(&v->why, rc, "%s", errtext_errno(rc));
+    bool answered = rc < 0;
+    for (size_t i = 0; i < v->uri.nservers && !answered; i++)
+        rc = volfile_ask(v, &v->uri.servers[i], &args, &answered);
+    free(args.xdata.xdata_val);
+    return rc;
+}
+
+static int volfile_read(struct gzc_volume *v)
+{
+    const char *name = v->uri.volfile;
+    FILE *f = fopen(name, "re");
+    char *text = NULL;
+    size_t size = 0;
+    int rc = 0;
+    if (!f)
+        return errtext_set(&v->why, errno, "volfile '%.400s': %s", name, errtext_errno(errno));
+    ssize_t n = getdelim(&text, &size, EOF, f); /* all of it: EOF is no byte */
+    if (ferror(f))
+        rc = errtext_set(&v->why, EIO, "volfile '%.400s': %s", name, errtext_errno(EIO));
+    else
+        rc = volfile_parse(text, n > 0 ? (size_t)n : 0, name, &v->volfile, &v->why);
+    free(text);
+    fclose(f);
+    return rc;
+}
+
+static int volume_describe(struct gzc_volume *v)
+{
+    int rc;
+    switch (v->uri.kind) {
+    case URI_BRICK:
+        return topology_of_brick(&v->uri, &v->topology, &v->why);
+    case URI_VOLFILE:
+        rc = volfile_read(v);
+        break;
+    default:
+        rc = volfile_fetch(v);
+        break;
+    }
+    return rc ? rc : topology_of_volfile(&v->volfile, &v->topology, &v->why);
+}
+
+/* ---- bricks ---------------------------------------------------------------------------------- */
+
+/* All sessions being started: a round of its own kind, as these are not calls. */
+struct start {
+    struct gzc_volume *volume;
+    unsigned pending;
+    int error;
+    struct waiter waiter;
+};
+
+static void session_started(struct session *s, int error)
+{
+    struct start *start = s->arg;
+    if (error && !start->error) {
+        start->error = error;
+        start->volume->why = s->why;
+    }
+    if (--start->pending == 0)
+        waiter_wake(&start->volume->engine, &start->waiter);
+}
+
+static uint64_t ping_timeout(const struct gzc_volume *v, const struct brick_spec *spec)
+{
+    unsigned ms =
+        v->uri.ping_timeout_ms >= 0 ? (unsigned)v->uri.ping_timeout_ms : spec->ping_timeout_ms;
+    return ms * NSEC_PER_MSEC;
+}
+
+static int bricks_start(struct gzc_volume *v)
+{
+    size_t n = v->topology.nbricks;
+    struct start start = {.volume = v, .pending = (unsigned)n};
+    v->sessions = calloc(n, sizeof(struct session *));
+    for (size_t i = 0; v->sessions && i < n; i++) {
+        const struct brick_spec *spec = &v->topology.bricks[i];
+        struct session *s =
+            session_new(&v->engine, spec, &v->identity, v->uri.nconnect, ping_timeout(v, spec));
+        if (!s)
+            return errtext_set(&v->why, ENOMEM, "no memory for a brick");
+        s->arg = &start;
+        s->started = session_started;
+        v->sessions[i] = s;
+    }
+    if (!v->sessions)
+        return errtext_set(&v->why, ENOMEM, "no memory for the bricks");
+    waiter_init(&start.waiter);
+    for (size_t i = 0; i < n; i++)
+        session_start(v->sessions[i], clock_now() + v->connect_timeout);
+    engine_wait(&v->engine, &start.waiter);
+    return start.error;
+}
+
+/* The root answers: the brick speaks our version of the protocol and lets us in. */
+static void root_walked(struct op *op)
+{
+    op_finish(op, 0);
+}
+
+static void root_start(struct op *op)
+{
+    walk_start((struct path_op *)op, root_walked);
+}
+
+static int root_lookup(struct gzc_volume *v)
+{
+    struct path_op p;
+    path_op_init(&p, v, "/", 0);
+    int rc = (int)op_run(&p.op, root_start, &v->why);
+    path_op_free(&p);
+    return rc;
+}
+
+/* ---- the volume ------------------------------------------------------------------------------ */
+
+static int take_identity(struct gzc_volume *v, bool groups)
+{
+    int rc = identity_take(&v->identity, groups);
+    if (rc < 0)
+        errtext_set(&v->why, rc, "credentials of this process: %s", errtext_errno(rc));
+    return rc;
+}
+
+int volume_mount(struct gzc_volume *v, const char *uri)
+{
+    int rc = uri_parse(uri, &v->uri, &v->why);
+    if (rc < 0)
+        return rc;
+    v->timeout = (uint64_t)v->uri.timeout_ms * NSEC_PER_MSEC;
+    v->connect_timeout = (uint64_t)v->uri.connect_timeout_ms * NSEC_PER_MSEC;
+    v->engine.busy_poll = (uint64_t)v->uri.busy_poll_us * NSEC_PER_USEC;
+    rc = take_identity(v, true);
+    rc = rc ? rc : volume_describe(v);
+    if (rc == 0 && !v->topology.bricks[0].send_gids)
+        rc = take_identity(v, false);
+    rc = rc ? rc : bricks_start(v);
+    return rc ? rc : root_lookup(v);
+}
+
+void volume_free(struct gzc_volume *v)
+{
+    for (size_t i = 0; v->sessions && i < v->topology.nbricks; i++)
+        session_free(v->sessions[i]);
+    free(v->sessions);
+    topology_free(&v->topology);
+    volfile_free(&v->volfile);
+    uri_free(&v->uri);
+    engine_destroy(&v->engine);
+    free(v);
+}

@@ -1,0 +1,86 @@
+/* A mounted volume, and the handles on it. */
+#ifndef VOLUME_VOLUME_H
+#define VOLUME_VOLUME_H
+
+#include "base/errtext.h"
+#include "brick/session.h"
+#include "gzc.h"
+#include "proto/dirlist.h"
+#include "rpc/engine.h"
+#include "volume/topology.h"
+#include "volume/uri.h"
+#include "volume/volfile.h"
+
+/** Bytes of payload in one READ or WRITE at most: the largest that a brick takes from its buffer
+ *  pool (iobuf.c); larger ones it allocates each time. */
+#define VOLUME_IO_MAX (UINT32_C(1) << 20)
+
+struct gzc_volume {
+    struct engine engine;
+    struct errtext why; /* of the last failure; under the engine's lock */
+
+    struct gzc_uri uri;
+    struct identity identity;
+    struct volfile volfile;
+    struct topology topology;
+    struct session **sessions; /* topology.nbricks of them */
+    char *name;
+    char server[300]; /* the glusterd that gave the volfile */
+
+    uint64_t timeout;         /* nanoseconds */
+    uint64_t connect_timeout; /* nanoseconds */
+    unsigned handles;         /* files and directories open; atomic */
+};
+
+/** Bytes and calls of one file's reads and writes; by the leader. */
+struct io_counters {
+    uint64_t landed, staged, calls;
+};
+
+/**
+ * An open file is its route: which brick, and what the file is there. READ and WRITE calls are
+ * copies of `head` with a few words changed.
+ */
+struct gzc_file {
+    struct gzc_volume *volume;
+    struct session *session;
+    int flags; /* as opened */
+    uint8_t gfid[16];
+    int64_t fd; /* the brick's */
+    struct errtext why;
+    struct io_counters io;
+    uint32_t head_length;
+    uint32_t io_flags;          /* of every READ and WRITE: O_DIRECT, O_SYNC, O_DSYNC */
+    uint8_t head[RPC_HEAD_MAX]; /* record mark, RPC header, arguments */
+};
+
+struct gzc_dir {
+    struct gzc_volume *volume;
+    struct session *session;
+    uint8_t gfid[16];
+    int64_t fd;
+    struct errtext why;
+    uint8_t *list;          /* the present batch of entries, still encoded */
+    struct dirlist entries; /* those of it that are still to be given out */
+    uint64_t offset;        /* behind the last entry given out */
+    bool end;               /* the brick has no more batches */
+    char name[256];
+};
+
+/** The deadline of an operation that begins now. */
+static inline uint64_t volume_deadline(const struct gzc_volume *v)
+{
+    return clock_coarse() + v->timeout;
+}
+
+/** Sets a handle's text under the lock. @return @p error. */
+static inline int volume_fail(struct gzc_volume *v, struct errtext *why, int error,
+                              const char *text)
+{
+    engine_lock(&v->engine);
+    errtext_set(why, error, "%s", text);
+    engine_unlock(&v->engine);
+    return error;
+}
+
+#endif

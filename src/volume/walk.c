@@ -1,0 +1,224 @@
+#include "volume/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t root_gfid[16] = {[15] = 1};
+
+static void walk_on(struct path_op *p);
+
+void path_op_init(struct path_op *p, struct gzc_volume *v, const char *path, unsigned flags)
+{
+    op_init(&p->op, v);
+    struct walk *w = &p->walk;
+    w->flags = flags;
+    w->path = path;
+    w->at = 0;
+    w->links = w->depth = w->room = 0;
+    w->missing = w->directory = w->stat_known = false;
+    w->trail = NULL;
+    w->name[0] = '\0';
+}
+
+void path_op_free(struct path_op *p)
+{
+    free(p->walk.trail);
+    p->walk.trail = NULL;
+}
+
+const uint8_t *walk_dir(const struct walk *w)
+{
+    return w->depth ? w->trail[w->depth - 1] : root_gfid;
+}
+
+/* Ends the operation with an error that no brick gave. */
+static void walk_fail(struct path_op *p, int error)
+{
+    errtext_set(&p->op.why, error, "'%.400s': %s", p->walk.path, errtext_errno(error));
+    op_finish(&p->op, error);
+}
+
+static int walk_enter(struct walk *w, const uint8_t *gfid)
+{
+    if (w->depth == w->room) {
+        unsigned room = w->room ? w->room * 2 : 16;
+        gf_gfid *trail = realloc(w->trail, room * sizeof(*trail));
+        if (!trail)
+            return -ENOMEM;
+        w->trail = trail;
+        w->room = room;
+    }
+    memcpy(w->trail[w->depth++], gfid, sizeof(gf_gfid));
+    return 0;
+}
+
+/* Puts a symbolic link's target in front of what is left of the path. */
+static int walk_follow(struct walk *w, const char *target)
+{
+    size_t length = strlen(target), left = strlen(w->rest + w->at);
+    if (length == 0)
+        return -ENOENT;
+    if (++w->links > WALK_LINKS_MAX)
+        return -ELOOP;
+    if (length + 1 + left >= sizeof(w->rest))
+        return -ENAMETOOLONG;
+    memmove(w->rest + length + 1, w->rest + w->at, left + 1);
+    memcpy(w->rest, target, length);
+    w->rest[length] = left ? '/' : '\0';
+    if (!left && w->directory) /* "link/": the slash is not to be lost */
+        memcpy(w->rest + length, "/", 2);
+    w->at = 0;
+    w->stat_known = false;
+    if (target[0] == '/')
+        w->depth = 0;
+    return 0;
+}
+
+static void walk_linked(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    struct walk *w = &p->walk;
+    struct fop *fop = &w->fop;
+    if (fop->error) {
+        fop_free_results(fop);
+        op_fail(op, fop, w->path);
+        return;
+    }
+    int rc = walk_follow(w, fop->results.readlink.path);
+    fop_free_results(fop);
+    if (rc < 0)
+        walk_fail(p, rc);
+    else
+        walk_on(p);
+}
+
+static bool walk_last(const struct walk *w)
+{
+    return w->rest[w->at] == '\0';
+}
+
+/* The answer to the LOOKUP of `name`. */
+static void walk_found(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    struct walk *w = &p->walk;
+    struct fop *fop = &w->fop;
+    int error = fop->error;
+    if (!error)
+        w->stat = fop->results.lookup.stat;
+    fop_free_results(fop);
+    if (error == -ENOENT && walk_last(w)) {
+        w->missing = true;
+        w->then(op);
+        return;
+    }
+    if (error) {
+        op_fail(op, fop, w->path);
+        return;
+    }
+    bool through = !walk_last(w) || w->directory;
+    if (S_ISLNK(w->stat.mode) && (through || !(w->flags & WALK_NOFOLLOW))) {
+        gf_readlink_args args = {.size = PATH_MAX};
+        memcpy(args.gfid, w->stat.gfid, sizeof(args.gfid));
+        op_round(op, 1, walk_linked);
+        op_post(op, fop, fop->session, GF_FOP_READLINK, &args);
+    } else if (through && !S_ISDIR(w->stat.mode)) {
+        walk_fail(p, -ENOTDIR);
+    } else if (walk_last(w)) {
+        w->then(op);
+    } else if ((error = walk_enter(w, w->stat.gfid)) < 0) {
+        walk_fail(p, error);
+    } else {
+        w->stat_known = true;
+        walk_on(p);
+    }
+}
+
+/* The path has ended at a directory that was not looked up by name: its attributes by gfid. */
+static void walk_stat(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    struct fop *fop = &p->walk.fop;
+    if (!fop->error)
+        p->walk.stat = fop->results.lookup.stat;
+    fop_free_results(fop);
+    if (fop->error)
+        op_fail(op, fop, p->walk.path);
+    else
+        p->walk.then(op);
+}
+
+static void walk_lookup(struct path_op *p, const uint8_t *gfid, const uint8_t *parent, char *name,
+                        void (*step)(struct op *))
+{
+    gf_lookup_args args = {.bname = name};
+    if (gfid)
+        memcpy(args.gfid, gfid, sizeof(args.gfid));
+    if (parent)
+        memcpy(args.pargfid, parent, sizeof(args.pargfid));
+    op_round(&p->op, 1, step);
+    op_post(&p->op, &p->walk.fop, p->op.volume->sessions[0], GF_FOP_LOOKUP, &args);
+}
+
+/* Takes the next component into `name`; false at the end of the path, where `name` is "". */
+static bool walk_component(struct walk *w)
+{
+    w->at += strspn(w->rest + w->at, "/");
+    size_t length = strcspn(w->rest + w->at, "/");
+    size_t copied = length < NAME_MAX ? length : NAME_MAX;
+    memcpy(w->name, w->rest + w->at, copied);
+    w->name[copied] = '\0';
+    w->at += length;
+    size_t slashes = strspn(w->rest + w->at, "/");
+    w->directory = slashes > 0;
+    if (w->rest[w->at + slashes] == '\0')
+        w->at += slashes;
+    return length > 0;
+}
+
+static void walk_on(struct path_op *p)
+{
+    struct walk *w = &p->walk;
+    for (;;) {
+        size_t before = w->at;
+        if (!walk_component(w)) {
+            if (w->stat_known || w->flags & WALK_PARENT)
+                w->then(&p->op);
+            else
+                walk_lookup(p, walk_dir(w), NULL, w->name, walk_stat);
+            return;
+        }
+        if (w->at - before > NAME_MAX &&
+            strcspn(w->rest + before + strspn(w->rest + before, "/"), "/") > NAME_MAX) {
+            walk_fail(p, -ENAMETOOLONG);
+            return;
+        }
+        if (strcmp(w->name, ".") == 0)
+            continue;
+        if (strcmp(w->name, "..") == 0) {
+            if (w->depth)
+                w->depth--;
+            w->stat_known = false;
+            continue;
+        }
+        if (w->flags & WALK_PARENT && walk_last(w))
+            w->then(&p->op);
+        else
+            walk_lookup(p, NULL, walk_dir(w), w->name, walk_found);
+        return;
+    }
+}
+
+void walk_start(struct path_op *p, void (*then)(struct op *op))
+{
+    struct walk *w = &p->walk;
+    size_t length = strlen(w->path);
+    w->then = then;
+    if (length >= sizeof(w->rest)) {
+        walk_fail(p, -ENAMETOOLONG);
+        return;
+    }
+    memcpy(w->rest, w->path, length + 1);
+    walk_on(p);
+}

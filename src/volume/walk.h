@@ -1,0 +1,58 @@
+/*
+ * Paths to inodes: one LOOKUP per component, from the root of the volume.
+ *
+ * The bricks know gfids, and names within a directory; "..", symbolic links and slashes are the
+ * client's. ".." goes back along the directories walked through, which are kept.
+ */
+#ifndef VOLUME_WALK_H
+#define VOLUME_WALK_H
+
+#include "volume/op.h"
+
+#include <limits.h>
+
+#define WALK_LINKS_MAX 40 /* as Linux */
+
+enum walk_flags {
+    WALK_NOFOLLOW = 1, /* a symbolic link as the last component is what is looked for */
+    WALK_PARENT = 2,   /* stop before the last component: `name` in the directory `walk_dir` */
+};
+
+struct walk {
+    unsigned flags;
+    void (*then)(
+        struct op *op); /* goes on; not called if the walk fails: that ends the operation */
+
+    /* the result */
+    char name[NAME_MAX + 1]; /* the last component; "" for the root */
+    bool missing;            /* the last component does not exist, all before it do */
+    bool directory;          /* the path ends in '/': it must be a directory */
+    struct gf_iatt stat;     /* what the path names, unless missing or WALK_PARENT */
+
+    /* on the way */
+    const char *path; /* as given, for texts; the caller's */
+    char rest[PATH_MAX];
+    size_t at;
+    unsigned links;
+    bool stat_known; /* `stat` is that of the directory we are in */
+    gf_gfid *trail;  /* directories from below the root to where we are */
+    unsigned depth, room;
+    struct fop fop;
+};
+
+/** An operation that begins with a path. */
+struct path_op {
+    struct op op; /* first */
+    struct walk walk;
+};
+
+/** Prepares an operation on @p path, which must stay until it is over. */
+void path_op_init(struct path_op *p, struct gzc_volume *v, const char *path, unsigned flags);
+/** Frees what the walk holds. */
+void path_op_free(struct path_op *p);
+/** Walks; then p->walk.then runs, unless the operation has failed. */
+void walk_start(struct path_op *p, void (*then)(struct op *op));
+/** The gfid of the directory that the walk has ended in. */
+const uint8_t *walk_dir(const struct walk *w);
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * How bytes move between us and one peer: the contract between src/rpc and what is below it.
+ *
+ * A transport carries whole RPC messages. Outgoing, a message is gathered from its head and the
+ * caller's memory. Incoming, the transport shows the first bytes of each message to its user, who
+ * names the memory that the rest of it goes to: that is how READ payload lands in the caller's
+ * iovec. Nothing above this file knows which transport it has.
+ *
+ * Threads and the engine's lock. Sending and receiving are each split in three, so that no lock is
+ * held across a system call:
+ *
+ *      tx_prepare   (locked)    gathers what is queued       by the one thread that has `tx_busy`
+ *      tx_issue     (unlocked)  the system call
+ *      tx_finish    (locked)    what went out leaves the queue
+ *
+ *      rx_prepare   (unlocked)  chooses the target memory    by the one thread that leads the
+ * engine rx_issue     (unlocked)  the system call rx_finish    (unlocked)  takes in what came
+ *
+ * All other functions are called by the leader, with the lock where said so.
+ */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+
+#include "base/counters.h"
+#include "base/errtext.h"
+#include "transport/iov.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/** Room that a message's head leaves in front of the RPC header for the transport's own use (TCP:
+ *  the record mark, RFC 5531 section 11). */
+#define TRANSPORT_HEADROOM 4
+
+/** One RPC message on its way out. Its memory is the user's until it was sent or retired. */
+struct message {
+    struct message *next;
+    uint8_t *head;             /* TRANSPORT_HEADROOM bytes, then the RPC call up to the payload */
+    uint32_t head_length;      /* the headroom included */
+    uint32_t payload_length;   /* bytes that follow the head, from `payload` */
+    struct iov_cursor payload; /* the caller's memory; moves as it is sent */
+    uint32_t sent;             /* bytes of head and payload that have gone out */
+    bool queued;               /* the transport still has (part of) it to send */
+    bool orphan;               /* a copy of the transport's own: the rest of a retired message */
+};
+
+/** What the user wants done with a message that has begun to arrive. */
+enum arrival_kind {
+    ARRIVAL_MORE,    /* ask again when `length` bytes of it are here */
+    ARRIVAL_LAND,    /* all that follows is payload: exactly `length` bytes, into `to` */
+    ARRIVAL_COLLECT, /* collect the whole message, then give it to collected() */
+    ARRIVAL_SINK,    /* nobody waits for it: drain it */
+};
+
+struct arrival {
+    enum arrival_kind kind;
+    size_t length;
+    struct iov_cursor to;
+};
+
+/** What the transport tells its user; all by the leader, without the lock. Functions that return
+ *  int give 0, or a negative errno (with text in transport.why), upon which the transport's call
+ *  returns that error and the connection is to be closed. */
+struct transport_user {
+    /**
+     * Is exactly one reply on its way, and nothing else that could come before it? Then, until
+     * expected() is called, nothing new is sent; *to and *length give the memory that its payload
+     * goes to (length 0: it has none).
+     */
+    bool (*expect)(void *user, struct iov_cursor *to, size_t *length);
+    /** The receive that followed an expect() that said yes is over. */
+    void (*expected)(void *user);
+    /** The first @p have bytes of a message, from the xid on. @p whole is its length, SIZE_MAX
+     *  while that is not known yet (more fragments to come). */
+    int (*arrive)(void *user, const uint8_t *message, size_t have, size_t whole,
+                  struct arrival *arrival);
+    /** The payload of the message last shown is in: so many bytes went straight to their place and
+     *  so many through a buffer. */
+    int (*landed)(void *user, size_t direct, size_t staged);
+    /** A collected message; its memory is valid during the call. */
+    int (*collected)(void *user, const uint8_t *message, size_t length);
+};
+
+struct transport;
+
+struct transport_ops {
+    /** Begins to connect. 0: connected() will tell when the descriptor is writable; -errno. */
+    int (*connect)(struct transport *t, const struct sockaddr *address, socklen_t length);
+    /** The outcome of connect(): 0 or -errno. */
+    int (*connected)(struct transport *t);
+    /** Closes the connection and forgets what is queued. The lock is held and nobody sends. */
+    void (*close)(struct transport *t);
+    void (*free)(struct transport *t);
+
+    /** Queues a message. Locked. */
+    void (*tx_queue)(struct transport *t, struct message *m);
+    /** Gathers from the queue; false if there is nothing to send or the peer takes nothing now. */
+    bool (*tx_prepare)(struct transport *t);
+    void (*tx_issue)(struct transport *t);
+    /** 0 or -errno, with the connection broken. */
+    int (*tx_finish)(struct transport *t);
+    /** The peer may take more now (the descriptor polled writable). Locked. */
+    void (*tx_ready)(struct transport *t);
+    /** Lets go of a message's memory: one that has not begun to go out never will; the rest of one
+     *  that has is copied, as the stream cannot lose it. Locked, nobody sends. -ENOMEM: the
+     *  connection must be closed instead. */
+    int (*tx_retire)(struct transport *t, struct message *m);
+
+    void (*rx_prepare)(struct transport *t);
+    void (*rx_issue)(struct transport *t);
+    /** 1: there may be more to receive; 0: not now; -errno: the connection is broken or over. */
+    int (*rx_finish)(struct transport *t);
+    /** The call whose reply is coming in has been retired: its memory is not touched again. True if
+     *  the user had decided about the message already; the rest of it is drained then. */
+    bool (*rx_retire)(struct transport *t);
+};
+
+struct transport {
+    const struct transport_ops *ops;
+    const struct transport_user *user_ops;
+    void *user;
+    struct counters *counters;
+    struct errtext *why; /* text of a failure */
+    bool received;       /* the last receive brought something */
+    int fd;              /* to be polled; -1 while closed */
+};
+
+/** A TCP transport, closed. NULL: no memory. */
+struct transport *tcp_new(const struct transport_user *ops, void *user, struct counters *counters,
+                          struct errtext *why);
+
+#endif
