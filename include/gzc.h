@@ -18,8 +18,8 @@
  *                 What a write's buffer holds must not change while the call runs.
  *  Paths          Bytes, separated by '/', from the root of the volume; a leading '/' is optional.
  *                 Names are at most 255 bytes (NAME_MAX), paths at most 4095 (PATH_MAX - 1).
- *  Identity       Operations run as the effective user, group and supplementary groups that the
- *                 process had at gzc_mount().
+ *  Identity       Operations run as the effective user, group and supplementary groups, and with
+ *                 the umask, that the process had at gzc_mount().
  *  Time           A call takes at most the volume's `timeout`; then it fails with -ETIMEDOUT.
  *
  * Errors that any operation on a volume may give, beside those listed with it:
@@ -81,8 +81,9 @@ GZC_API const char *gzc_version(void);
  *                and must be given to gzc_unmount() in either case; NULL only with -ENOMEM.
  * @return 0, or -EINVAL (URI, option or volfile malformed), -EHOSTUNREACH (a name that does not
  *         resolve), -ECONNREFUSED/-EHOSTUNREACH/-ETIMEDOUT (no server or brick answers),
- *         -ENOENT (no such volume, volume stopped, or brick without that export path),
- *         -EACCES (the brick refuses this client), -ENOTSUP (a kind of volume that libgzc does not
+ *         -ENOENT (no such volume, or a brick without that export path), -ENOTCONN (a brick that is
+ *         not running; all of them if the volume is stopped), -EACCES (the brick refuses this
+ *         client), -ENOTSUP (a kind of volume that libgzc does not
  *         serve; the text names the translator), -EPROTO.
  */
 GZC_API int gzc_mount(const char *uri, gzc_volume **volume);

@@ -61,7 +61,6 @@ struct dict {
     struct dict_pair *pairs;
     uint8_t *wire; /* the bytes that a decoder has made the pairs of */
 };
-typedef struct dict dict; /* so that rpcgen's code can name it */
 
 #define DICT_NULL                                                                                  \
     {                                                                                              \

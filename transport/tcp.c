@@ -37,6 +37,7 @@ static void tcp_close(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
     tcp_tx_reset(&t->tx);
+    base->blocked = false;
     tcp_rx_reset(&t->rx);
     if (base->fd >= 0)
         close(base->fd);

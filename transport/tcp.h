@@ -46,7 +46,6 @@ struct tx {
     unsigned iov_count;
     size_t asked;
     ssize_t result;
-    bool full; /* the socket takes nothing until it polls writable */
 };
 
 struct tcp {

@@ -34,6 +34,7 @@
 #define BODY_MAX     (UINT32_C(16) << 20) /* a message without payload, e.g. a volfile */
 #define BODY_STEP    (UINT32_C(64) << 10) /* grows no faster than bytes really come */
 #define RPC_HEAD_MIN 24                   /* the shortest RPC message's header */
+#define READ_HEAD    (TCP_AHEAD - TCP_MARK_BYTES)
 #define SINK_PIECES  64
 
 void tcp_rx_reset(struct rx *rx)
@@ -141,7 +142,7 @@ static int rx_settle(struct tcp *t, size_t n)
 {
     struct rx *rx = &t->rx;
     rx->fragment_left -= (uint32_t)n;
-    int rc = rx_decide(t);
+    int rc = rx->state == RX_HEAD ? rx_decide(t) : 0;
     if (rc == 0 && rx->fragment_left == 0 && rx->last)
         rc = rx_record_end(t);
     return rc;
@@ -156,6 +157,10 @@ static int rx_mark(struct tcp *t)
     rx->fragment_left = mark & ~TCP_LAST_FRAGMENT;
     if (!rx->last)
         rx->fragments = true;
+    else if (rx->body_length == 0) /* a whole record: no payload within the least header */
+        rx->need = rx->fragment_left < READ_HEAD ? rx->fragment_left : READ_HEAD;
+    if (rx->need < RPC_HEAD_MIN)
+        rx->need = RPC_HEAD_MIN;
     if (rx->fragment_left > FRAGMENT_MAX)
         return errtext_set(t->base.why, EPROTO, "record of %u bytes is larger than 1 GiB",
                            rx->fragment_left);
@@ -169,8 +174,12 @@ static int rx_feed(struct tcp *t, const uint8_t *p, size_t n)
     int rc = 0;
     while (n && rc == 0) {
         if (rx->fragment_left == 0) {
-            rx->mark[rx->mark_have++] = *p++;
-            n--;
+            size_t missing = TCP_MARK_BYTES - rx->mark_have;
+            size_t some = n < missing ? n : missing;
+            memcpy(rx->mark + rx->mark_have, p, some);
+            rx->mark_have += (unsigned)some;
+            p += some;
+            n -= some;
             if (rx->mark_have == TCP_MARK_BYTES)
                 rc = rx_mark(t);
             continue;

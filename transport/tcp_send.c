@@ -25,7 +25,7 @@ bool tcp_tx_prepare(struct transport *base)
     struct tx *tx = &tcp_of(base)->tx;
     tx->iov_count = 0;
     tx->asked = 0;
-    if (tx->full)
+    if (base->blocked)
         return false;
     for (struct message *m = tx->first; m && tx->iov_count < TCP_IOV_WINDOW; m = m->next) {
         uint32_t payload_sent = 0;
@@ -89,20 +89,20 @@ int tcp_tx_finish(struct transport *base)
     if (tx->result == -EINTR)
         return 0;
     if (tx->result == -EAGAIN) {
-        tx->full = true;
+        base->blocked = true;
         return 0;
     }
     if (tx->result < 0)
         return errtext_set(base->why, ENOTCONN, "connection lost: %s",
                            errtext_errno((int)tx->result));
-    tx->full = (size_t)tx->result < tx->asked;
+    base->blocked = (size_t)tx->result < tx->asked;
     tx_consume(tx, (size_t)tx->result);
     return 0;
 }
 
 void tcp_tx_ready(struct transport *base)
 {
-    tcp_of(base)->tx.full = false;
+    base->blocked = false;
 }
 
 int tcp_tx_retire(struct transport *base, struct message *m)
@@ -147,5 +147,4 @@ void tcp_tx_reset(struct tx *tx)
     while (tx->first)
         tx_pop(tx);
     tx->end = &tx->first;
-    tx->full = false;
 }

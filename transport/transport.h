@@ -123,6 +123,7 @@ struct transport {
     struct counters *counters;
     struct errtext *why; /* text of a failure */
     bool received;       /* the last receive brought something */
+    bool blocked;        /* the peer takes nothing now: tx_ready() when it polls writable */
     int fd;              /* to be polled; -1 while closed */
 };
 

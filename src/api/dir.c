@@ -9,13 +9,16 @@
 int gzc_opendir(gzc_volume *volume, const char *path, gzc_dir **dir)
 {
     *dir = NULL;
+    int rc = handle_refuse(volume, false);
+    if (rc < 0)
+        return rc;
     struct gzc_dir *d = calloc(1, sizeof(*d));
     if (!d)
         return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a directory");
     d->volume = volume;
     struct opendir_op op = {.dir = d};
     path_op_init(&op.path, volume, path, 0);
-    int rc = (int)op_run(&op.path.op, opendir_start, &volume->why);
+    rc = (int)op_run(&op.path.op, opendir_start, &volume->why);
     path_op_free(&op.path);
     if (rc < 0) {
         free(d);

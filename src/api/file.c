@@ -19,8 +19,9 @@ int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_f
     *file = NULL;
     if (flags & ~OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
         return volume_fail(volume, &volume->why, -EINVAL, "open: a flag that is not supported");
-    if (flags & (O_ACCMODE | O_CREAT | O_TRUNC) && handle_read_only(volume, &volume->why))
-        return -EROFS;
+    int rc = handle_refuse(volume, flags & (O_ACCMODE | O_CREAT | O_TRUNC));
+    if (rc < 0)
+        return rc;
     struct gzc_file *f = calloc(1, sizeof(*f));
     if (!f)
         return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a file");
@@ -28,7 +29,7 @@ int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_f
     struct open_op op = {.flags = flags, .mode = mode, .file = f};
     bool nofollow = flags & O_NOFOLLOW || (flags & O_CREAT && flags & O_EXCL);
     path_op_init(&op.path, volume, path, nofollow ? WALK_NOFOLLOW : 0);
-    int rc = (int)op_run(&op.path.op, open_start, &volume->why);
+    rc = (int)op_run(&op.path.op, open_start, &volume->why);
     path_op_free(&op.path);
     if (rc < 0) {
         free(f);

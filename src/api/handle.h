@@ -28,10 +28,15 @@ static inline size_t handle_text(const struct gzc_volume *v, const struct errtex
     return (size_t)n;
 }
 
-/** Refuses a change on a volume that is read-only: -EROFS, else 0. */
-static inline int handle_read_only(struct gzc_volume *v, struct errtext *why)
+/** Refuses an operation on a volume whose mount has failed, and a change on one that is read-only:
+ *  -ENOTCONN, -EROFS, else 0. */
+static inline int handle_refuse(struct gzc_volume *v, bool change)
 {
-    return v->topology.read_only ? volume_fail(v, why, -EROFS, "the volume is read-only") : 0;
+    if (!v->mounted)
+        return volume_fail(v, &v->why, -ENOTCONN, "the volume is not mounted");
+    if (change && v->topology.read_only)
+        return volume_fail(v, &v->why, -EROFS, "the volume is read-only");
+    return 0;
 }
 
 #endif

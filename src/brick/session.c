@@ -175,8 +175,9 @@ static void port_known(struct glusterd_query *q)
     if (error)
         errtext_set(&why, error, "%s: asking for its port: %s", s->label, q->why.text);
     else if (s->query_results.op_ret < 0)
-        error = errtext_set(&why, ENOTCONN, "%s: not running: %s knows no port for it", s->label,
-                            q->label);
+        error = errtext_set(&why, ENOTCONN,
+                            "%s: not running (is the volume started?): %s knows no port for it",
+                            s->label, q->label);
     else if (port <= 0 || port > UINT16_MAX)
         error = errtext_set(&why, EPROTO, "%s: %s gave port %d", s->label, q->label, port);
     xdr_free((xdrproc_t)xdr_gf_portbybrick_res, (char *)&s->query_results);

@@ -16,6 +16,7 @@ struct brick_spec {
     const char *username, *password; /* NULL: log in without */
     bool has_volume_id;              /* no volfile gives one for a single brick */
     uint8_t volume_id[16];
+    bool filter_direct;          /* O_DIRECT is for us, not for the brick */
     bool send_gids;              /* supplementary groups are sent, not looked up by the brick */
     unsigned ping_timeout_ms;    /* 0: no pings */
     const struct xlator *xlator; /* NULL without a volfile */

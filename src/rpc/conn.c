@@ -136,8 +136,10 @@ void rpc_post(struct rpc_conn *conn, struct rpc_call *call)
 static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
 {
     struct message *m = &call->message;
+    bool copied = false;
     if (m->queued) {
         conn_tx_pause(conn);
+        copied = m->queued && m->sent;
         if (m->queued) {
             int rc = conn->transport->ops->tx_retire(conn->transport, m);
             if (rc < 0) {
@@ -145,12 +147,11 @@ static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
                 conn->engine->broken = true;
             }
         }
-        uint32_t sent = m->sent > m->head_length ? m->sent - m->head_length : 0;
-        call->landed = sent;
-        call->staged = m->sent ? m->payload_length - sent : 0;
         conn_flush(conn);
-    } else if (m->payload_length) {
-        call->landed = m->payload_length;
+    }
+    if (m->payload_length) {
+        call->landed = m->sent > m->head_length ? m->sent - m->head_length : 0;
+        call->staged = copied ? m->payload_length - call->landed : 0;
     }
 }
 
@@ -164,6 +165,10 @@ void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error)
     counter_add(&e->counters.bytes_landed, call->landed);
     counter_add(&e->counters.bytes_staged, call->staged);
     engine_over(e, call);
+    if (conn->expecting == call) {
+        conn->expecting = NULL;
+        conn_flush(conn);
+    }
     if (conn->queue) {
         struct rpc_call *next = conn->queue;
         conn->queue = next->next;
@@ -247,8 +252,9 @@ static void conn_close(struct rpc_conn *conn, int error)
     timer_set(e, &conn->connect_timer, CLOCK_NEVER);
     rpc_ping_stop(conn);
     conn->earliest = CLOCK_NEVER;
-    conn->arriving = NULL;
+    conn->arriving = conn->expecting = NULL;
     conn->broken = 0;
+    conn->hung_up = false;
     while (conn->queue)
         call_unqueue(conn, &conn->queue, error);
     for (unsigned i = 0; i < RPC_SLOTS; i++) {
@@ -290,7 +296,7 @@ bool rpc_conn_receive(struct rpc_conn *conn)
         return true;
     }
     conn->heard += t->received;
-    if (rc > 0)
+    if (rc > 0 || conn->hung_up)
         conn_make_ready(conn);
     return t->received;
 }
@@ -328,9 +334,11 @@ void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events)
     }
     if (conn->state != RPC_OPEN)
         return;
-    if (epoll_events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+    if (epoll_events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+        conn->hung_up = true;
+    if (conn->hung_up || epoll_events & EPOLLIN)
         conn_make_ready(conn);
-    if (epoll_events & EPOLLOUT) {
+    if (epoll_events & EPOLLOUT && t->blocked) {
         engine_lock(conn->engine);
         t->ops->tx_ready(t);
         conn_flush(conn);
@@ -371,7 +379,7 @@ static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
     if (sole) {
         *to = call->land;
         *length = call->land_length;
-        conn->expecting = true;
+        conn->expecting = call;
     }
     engine_unlock(conn->engine);
     return sole;
@@ -380,8 +388,10 @@ static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
 static void conn_expected(void *user)
 {
     struct rpc_conn *conn = user;
+    if (!conn->expecting)
+        return; /* its reply has come */
     engine_lock(conn->engine);
-    conn->expecting = false;
+    conn->expecting = NULL;
     conn_flush(conn);
     engine_unlock(conn->engine);
 }

@@ -84,6 +84,7 @@ struct rpc_conn {
     struct rpc_conn *next; /* engine's list */
     struct rpc_conn *next_ready;
     bool is_ready;
+    bool hung_up; /* leader's: no event will tell of the end again: receive until it shows */
 
     struct rpc_slot *slots;
     uint16_t *free_slots;
@@ -94,10 +95,11 @@ struct rpc_conn {
     bool tx_busy;        /* a thread sends; the lock is dropped meanwhile */
     unsigned tx_waiters; /* threads that need the sender to pause */
     pthread_cond_t tx_idle;
-    bool expecting; /* nothing new is sent until the receive is over */
-    int broken;     /* sending failed: the leader is to close the connection with this error */
+    int broken; /* sending failed: the leader is to close the connection with this error */
 
-    struct rpc_call *latest;   /* posted last, while it is */
+    struct rpc_call *latest; /* posted last, while it is */
+    struct rpc_call
+        *expecting;            /* the leader receives its reply and no other: nothing new is sent */
     struct rpc_call *arriving; /* leader's: whose reply is coming in */
 
     uint64_t earliest;     /* no posted call has an earlier deadline */

@@ -37,7 +37,7 @@ void engine_destroy(struct engine *e)
 
 void engine_kick(struct engine *e)
 {
-    if (e->sleep_until) {
+    if (__atomic_load_n(&e->sleep_until, __ATOMIC_RELAXED)) {
         uint64_t one = 1;
         ssize_t rc = write(e->event_fd, &one, sizeof(one));
         (void)rc; /* full: it is signalled already */
@@ -66,7 +66,7 @@ void timer_set(struct engine *e, struct timer *timer, uint64_t at)
     }
     if (at < e->next_timer) {
         e->next_timer = at;
-        if (at < e->sleep_until)
+        if (at < __atomic_load_n(&e->sleep_until, __ATOMIC_RELAXED))
             engine_kick(e);
     }
 }
@@ -146,6 +146,9 @@ static void run_broken(struct engine *e)
 
 static bool run_over(struct engine *e)
 {
+    if (!__atomic_load_n(&e->over, __ATOMIC_RELAXED) &&
+        !__atomic_load_n(&e->broken, __ATOMIC_RELAXED))
+        return false; /* sleeping looks again, under the lock */
     engine_lock(e);
     if (e->broken)
         run_broken(e);
@@ -210,15 +213,13 @@ static void sleep_in_epoll(struct engine *e)
         uint64_t ms = (left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
         timeout = ms > INT32_MAX ? INT32_MAX : (int)ms;
     }
-    e->sleep_until = e->next_timer;
+    __atomic_store_n(&e->sleep_until, e->next_timer, __ATOMIC_RELAXED);
     engine_unlock(e);
 
     int n = epoll_wait(e->epoll_fd, events, EVENTS, timeout);
     counter_add(&e->counters.wait_syscalls, 1);
 
-    engine_lock(e);
-    e->sleep_until = 0;
-    engine_unlock(e);
+    __atomic_store_n(&e->sleep_until, 0, __ATOMIC_RELAXED); /* a kick too many does no harm */
     for (int i = 0; i < n; i++) {
         struct rpc_conn *conn = events[i].data.ptr;
         if (conn) {

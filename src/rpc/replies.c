@@ -19,6 +19,8 @@ static int malformed(struct rpc_conn *conn, const char *what)
 static struct rpc_call *find_call(struct rpc_conn *conn, uint32_t xid)
 {
     struct counters *counters = &conn->engine->counters;
+    if (conn->expecting && conn->expecting->xid == xid)
+        return conn->expecting; /* nobody but us, the leader, could have ended it */
     engine_lock(conn->engine);
     struct rpc_call *call = rpc_match(conn, xid);
     bool retired = !call && rpc_match_retired(conn, xid);

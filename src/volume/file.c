@@ -132,7 +132,10 @@ static void open_walked(struct op *op)
 
 void open_start(struct op *op)
 {
-    open_op_of(op)->tries = 0;
+    struct open_op *o = open_op_of(op);
+    o->tries = 0;
+    if (op->volume->sessions[0]->spec->filter_direct)
+        o->flags &= ~O_DIRECT;
     walk_start((struct path_op *)op, open_walked);
 }
 

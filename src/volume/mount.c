@@ -103,16 +103,16 @@ static int volfile_read(struct gzc_volume *v)
 {
     const char *name = v->uri.volfile;
     FILE *f = fopen(name, "re");
-    char *text = NULL;
-    size_t size = 0;
-    int rc = 0;
     if (!f)
         return errtext_set(&v->why, errno, "volfile '%.400s': %s", name, errtext_errno(errno));
-    ssize_t n = getdelim(&text, &size, EOF, f); /* all of it: EOF is no byte */
-    if (ferror(f))
-        rc = errtext_set(&v->why, EIO, "volfile '%.400s': %s", name, errtext_errno(EIO));
+    char *text = malloc(VOLFILE_MAX + 1); /* one more byte than the parser takes */
+    size_t n = text ? fread(text, 1, VOLFILE_MAX + 1, f) : 0;
+    int rc;
+    if (!text || ferror(f))
+        rc = errtext_set(&v->why, text ? EIO : ENOMEM, "volfile '%.400s': %s", name,
+                         errtext_errno(text ? EIO : ENOMEM));
     else
-        rc = volfile_parse(text, n > 0 ? (size_t)n : 0, name, &v->volfile, &v->why);
+        rc = volfile_parse(text, n, name, &v->volfile, &v->why);
     free(text);
     fclose(f);
     return rc;
@@ -229,7 +229,9 @@ int volume_mount(struct gzc_volume *v, const char *uri)
     if (rc == 0 && !v->topology.bricks[0].send_gids)
         rc = take_identity(v, false);
     rc = rc ? rc : bricks_start(v);
-    return rc ? rc : root_lookup(v);
+    rc = rc ? rc : root_lookup(v);
+    v->mounted = rc == 0;
+    return rc;
 }
 
 void volume_free(struct gzc_volume *v)

@@ -16,7 +16,7 @@ static struct name_op *name_op_of(struct op *op)
 static bool refuse_nameless(struct op *op, int error)
 {
     struct walk *w = &name_op_of(op)->path.walk;
-    if (w->name[0])
+    if (w->name[strspn(w->name, ".")] || strlen(w->name) > 2)
         return false;
     errtext_set(&op->why, error, "'%.400s': %s", w->path, errtext_errno(error));
     op_finish(op, error);
@@ -79,7 +79,8 @@ void unlink_start(struct op *op)
 static void rmdir_walked(struct op *op)
 {
     struct walk *w = &name_op_of(op)->path.walk;
-    if (refuse_nameless(op, -EBUSY))
+    bool dots = w->name[0] == '.'; /* as rmdir(2) */
+    if (refuse_nameless(op, !dots ? -EBUSY : w->name[1] ? -ENOTEMPTY : -EINVAL))
         return;
     gf_rmdir_args args = {.bname = w->name};
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));

@@ -141,8 +141,8 @@ static int read_port(const struct topology *t, const struct xlator *x, uint16_t 
     if (!text)
         return 0;
     size_t digits = strspn(text, "0123456789");
-    unsigned long number = digits && digits < 8 ? strtoul(text, NULL, 10) : UINT16_MAX + 1ul;
-    if (text[digits] || number > UINT16_MAX)
+    unsigned long number = strtoul(text, NULL, 10); /* ULONG_MAX if it does not fit */
+    if (!digits || text[digits] || number > UINT16_MAX)
         return fail(why, EINVAL, t, x, "has remote-port '%.64s', which is not in 0..65535", text);
     *port = (uint16_t)number;
     return 0;
@@ -169,6 +169,8 @@ static int read_brick(struct topology *t, const struct xlator *x, struct errtext
         rc = read_port(t, x, &b.port, why);
     if (!rc)
         rc = read_bool(t, x, "send-gids", &b.send_gids, why);
+    if (!rc) /* of network.remote-dio: client.c */
+        rc = read_bool(t, x, "filter-O_DIRECT", &b.filter_direct, why);
     if (rc)
         return rc;
     if (!xlator_option_time(x, "ping-timeout", PING_TIMEOUT_MAX, &ping_timeout))

@@ -27,12 +27,12 @@ malformed(const struct parser *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return errtext_set(p->why, EINVAL, "volfile %.100s:%d: %s", p->name, p->line, text);
+    return errtext_set(p->why, EINVAL, "volfile %.200s:%d: %s", p->name, p->line, text);
 }
 
 static int no_memory(const struct parser *p)
 {
-    return errtext_set(p->why, ENOMEM, "volfile %.100s: no memory", p->name);
+    return errtext_set(p->why, ENOMEM, "volfile %.200s: no memory", p->name);
 }
 
 /* Room for one more in an array of @p n that only ever grew by this: it doubles at powers of two.
@@ -309,7 +309,7 @@ static int parse(struct parser *p, size_t length)
         return malformed(p, "volume '%.64s' of line %d has no end-volume", p->current->name,
                          p->current->line);
     if (!p->vf->top)
-        return errtext_set(p->why, EINVAL, "volfile %.100s: there is no volume in it", p->name);
+        return errtext_set(p->why, EINVAL, "volfile %.200s: there is no volume in it", p->name);
     return 0;
 }
 
@@ -324,7 +324,7 @@ int volfile_parse(const char *text, size_t length, const char *name, struct volf
     struct parser p = {.vf = vf, .name = name, .why = why};
     *vf = (struct volfile){0};
     if (length > VOLFILE_MAX)
-        return errtext_set(why, EINVAL, "volfile %.100s: larger than %u bytes", name, VOLFILE_MAX);
+        return errtext_set(why, EINVAL, "volfile %.200s: larger than %u bytes", name, VOLFILE_MAX);
     vf->text = malloc(length + 1);
     if (!vf->text)
         return no_memory(&p);

@@ -29,6 +29,7 @@ struct gzc_volume {
 
     uint64_t timeout;         /* nanoseconds */
     uint64_t connect_timeout; /* nanoseconds */
+    bool mounted;             /* the mount has succeeded */
     unsigned handles;         /* files and directories open; atomic */
 };
 

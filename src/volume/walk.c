@@ -194,15 +194,16 @@ static void walk_on(struct path_op *p)
             walk_fail(p, -ENAMETOOLONG);
             return;
         }
-        if (strcmp(w->name, ".") == 0)
+        bool to_parent = w->flags & WALK_PARENT && walk_last(w);
+        if (!to_parent && strcmp(w->name, ".") == 0)
             continue;
-        if (strcmp(w->name, "..") == 0) {
+        if (!to_parent && strcmp(w->name, "..") == 0) {
             if (w->depth)
                 w->depth--;
             w->stat_known = false;
             continue;
         }
-        if (w->flags & WALK_PARENT && walk_last(w))
+        if (to_parent)
             w->then(&p->op);
         else
             walk_lookup(p, NULL, walk_dir(w), w->name, walk_found);

@@ -24,10 +24,11 @@ struct walk {
         struct op *op); /* goes on; not called if the walk fails: that ends the operation */
 
     /* the result */
-    char name[NAME_MAX + 1]; /* the last component; "" for the root */
-    bool missing;            /* the last component does not exist, all before it do */
-    bool directory;          /* the path ends in '/': it must be a directory */
-    struct gf_iatt stat;     /* what the path names, unless missing or WALK_PARENT */
+    char name[NAME_MAX +
+              1];        /* the last component; "" for the root; with WALK_PARENT also ".", ".." */
+    bool missing;        /* the last component does not exist, all before it do */
+    bool directory;      /* the path ends in '/': it must be a directory */
+    struct gf_iatt stat; /* what the path names, unless missing or WALK_PARENT */
 
     /* on the way */
     const char *path; /* as given, for texts; the caller's */
