@@ -234,13 +234,15 @@ static bool rx_add_target(struct rx *rx, const struct iov_cursor *to, size_t wan
 /* What may be received behind the current fragment: a mark, or the next record's first bytes. */
 static void rx_add_tail(struct rx *rx)
 {
-    rx_add(rx, rx->tail, rx->last ? TCP_AHEAD : TCP_MARK_BYTES);
+    bool ends = rx->last || rx->expecting; /* the record does with this fragment */
+    rx_add(rx, rx->tail, ends ? TCP_AHEAD : TCP_MARK_BYTES);
 }
 
 static void rx_prepare_head(struct tcp *t)
 {
     struct rx *rx = &t->rx;
-    size_t have = rx->mark_have + rx->body_length;
+    bool marked = rx->fragment_left || rx->body_length;
+    size_t have = (marked ? TCP_MARK_BYTES : rx->mark_have) + rx->body_length;
     size_t length = 0;
 
     if (have == 0 && !rx->fragments &&
@@ -252,8 +254,6 @@ static void rx_prepare_head(struct tcp *t)
             rx_add_tail(rx);
         return;
     }
-    if (rx->body_length)
-        have += TCP_MARK_BYTES;
     rx->lead = have < TCP_AHEAD ? TCP_AHEAD - have : 0;
     size_t more = rx->need - rx->body_length; /* without payload, as the user has said */
     if (more > TCP_STAGE)
@@ -330,7 +330,8 @@ void tcp_rx_issue(struct transport *base)
 }
 
 /* `n` bytes have come to where the payload was expected to go, behind the `lead` that has been fed.
- * As far as the guess was right they are in their place. */
+ * As far as the guess was right they are in their place. Feeding the lead has not written over
+ * them: no payload is within AHEAD bytes of a record's start. */
 static int rx_take_expected(struct tcp *t, size_t n)
 {
     struct rx *rx = &t->rx;

@@ -84,6 +84,7 @@ bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid)
     if (age >= 32 || !(slot->retired >> age & 1))
         return false;
     slot->retired &= ~(UINT32_C(1) << age);
+    conn->late--;
     return true;
 }
 
@@ -197,10 +198,12 @@ static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
     bool arriving = conn->arriving == call;
     if (arriving)
         conn->arriving = NULL;
-    if (arriving && conn->transport->ops->rx_retire(conn->transport))
+    if (arriving && conn->transport->ops->rx_retire(conn->transport)) {
         counter_add(&conn->engine->counters.replies_retired, 1);
-    else if (!call->message.queued || call->message.sent)
+    } else if (!call->message.queued || call->message.sent) {
         conn->slots[call->xid & SLOT_MASK].retired |= 1;
+        conn->late++;
+    }
     rpc_end(conn, call, error);
 }
 
@@ -255,6 +258,7 @@ static void conn_close(struct rpc_conn *conn, int error)
     conn->arriving = conn->expecting = NULL;
     conn->broken = 0;
     conn->hung_up = false;
+    conn->late = 0;
     while (conn->queue)
         call_unqueue(conn, &conn->queue, error);
     for (unsigned i = 0; i < RPC_SLOTS; i++) {
@@ -375,7 +379,8 @@ static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
     struct rpc_conn *conn = user;
     engine_lock(conn->engine);
     struct rpc_call *call = conn->latest;
-    bool sole = conn->posted == 1 && call && !call->message.queued && !conn->tx_busy;
+    bool sole =
+        conn->posted == 1 && conn->late == 0 && call && !call->message.queued && !conn->tx_busy;
     if (sole) {
         *to = call->land;
         *length = call->land_length;

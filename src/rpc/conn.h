@@ -91,6 +91,7 @@ struct rpc_conn {
     unsigned free_count;
     struct rpc_call *queue, **queue_end; /* posted, waiting for a slot */
     unsigned posted;                     /* calls that have a slot */
+    unsigned late;                       /* retired calls whose replies have not come yet */
 
     bool tx_busy;        /* a thread sends; the lock is dropped meanwhile */
     unsigned tx_waiters; /* threads that need the sender to pause */

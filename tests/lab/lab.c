@@ -1,11 +1,13 @@
 #include "lab.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -201,12 +203,42 @@ int lab_brick_restart(struct lab_brick *brick)
     return status > 0 ? -EIO : status;
 }
 
+/* Whether every thread of a process is stopped; a process that is gone is. */
+static bool all_stopped(pid_t pid)
+{
+    char path[64];
+    bool stopped = true;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    struct dirent *task;
+    while (tasks && stopped && (task = readdir(tasks))) {
+        char stat[400], state = 'T';
+        if (task->d_name[0] == '.')
+            continue;
+        snprintf(stat, sizeof(stat), "%s/%s/stat", path, task->d_name);
+        FILE *f = fopen(stat, "re");
+        if (f && fscanf(f, "%*d %*s %c", &state) != 1) /* "glusterfsd" holds no blank */
+            state = 'T';
+        if (f)
+            fclose(f);
+        stopped = state == 'T';
+    }
+    if (tasks)
+        closedir(tasks);
+    return stopped;
+}
+
 int lab_brick_signal(struct lab_brick *brick, int signal)
 {
     /* kill(0) would go to the test's own process group */
     if (brick->pid <= 0)
         return -ESRCH;
-    return kill(brick->pid, signal) ? -errno : 0;
+    if (kill(brick->pid, signal))
+        return -errno;
+    /* SIGSTOP takes effect thread by thread, some time after kill() has returned. */
+    while (signal == SIGSTOP && !all_stopped(brick->pid))
+        sched_yield();
+    return 0;
 }
 
 static void cluster_variable(struct lab *lab, const char *name, const char *value)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /** Text of a volume's last failure, for assertion messages. */
 static inline const char *volume_text(const gzc_volume *v)
