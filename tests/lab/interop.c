@@ -1,0 +1,121 @@
+/* Beside an official client on the same volume: each sees what the other has done. */
+#include "tests/lab/lab.h"
+#include "tests/lab/volume.h"
+
+#include <errno.h>
+
+static struct lab_cluster lab;
+static gzc_volume *v;
+
+/* $LAB_DIR/m is a FUSE mount of the volume, made by Debian's glusterfs-client. */
+static void begin(void)
+{
+    const char *volumes[] = {"one", NULL};
+    char uri[128];
+    int rc = lab_cluster_start(&lab, volumes);
+    cr_assert_eq(rc, 0, "cluster: %s", strerror(-rc));
+    cr_assert_eq(
+        lab_run(&lab.lab, "mkdir -p $LAB_DIR/m && mount -t glusterfs %s:/one $LAB_DIR/m", lab.host),
+        0, "%s", lab.lab.output);
+    snprintf(uri, sizeof(uri), "gluster://%s/one", lab.host);
+    cr_assert_eq(gzc_mount(uri, &v), 0, "%s", volume_text(v));
+}
+
+static void end(void)
+{
+    cr_assert_eq(gzc_unmount(v), 0);
+    cr_assert_eq(lab_run(&lab.lab, "umount $LAB_DIR/m"), 0, "%s", lab.lab.output);
+    cr_assert_eq(lab_cluster_stop(&lab), 0);
+}
+
+TestSuite(interop, .init = begin, .fini = end, .timeout = 120);
+
+/* A line of shell in the FUSE mount. */
+#define FUSE(line, ...)                                                                            \
+    cr_assert_eq(lab_run(&lab.lab, "(cd $LAB_DIR/m && " line ")", ##__VA_ARGS__), 0, "%s",         \
+                 lab.lab.output)
+
+Test(interop, data_both_ways)
+{
+    enum { N = 5000001 };
+    static unsigned char p[N], q[N];
+    pattern_fill(p, N, 0);
+    gzc_file *f = open_file(v, "/ours", O_CREAT | O_RDWR);
+    cr_assert_eq(gzc_pwrite(f, p, N, 0), N);
+    cr_assert_eq(gzc_close(f), 0);
+    FUSE("cp ours theirs && cmp ours theirs && stat -c %%s theirs");
+    cr_assert_eq(atoi(lab.lab.output), N);
+    f = open_file(v, "/theirs", O_RDONLY);
+    cr_assert_eq(gzc_pread(f, q, N, 0), N);
+    cr_assert_eq(memcmp(p, q, N), 0);
+    cr_assert_eq(gzc_close(f), 0);
+}
+
+Test(interop, attributes_agree)
+{
+    struct stat st;
+    FUSE("mkdir -p d/e && echo hello >d/e/f && chmod 2640 d/e/f && chown 12:34 d/e/f && "
+         "ln d/e/f d/g");
+    cr_assert_eq(gzc_stat(v, "/d/e/f", &st), 0);
+    cr_assert_eq(st.st_mode, S_IFREG | 02640);
+    cr_assert_eq(st.st_uid, 12);
+    cr_assert_eq(st.st_gid, 34);
+    cr_assert_eq(st.st_nlink, 2);
+    cr_assert_eq(st.st_size, 6);
+    ino_t ino = st.st_ino;
+    FUSE("stat -c '%%i %%Y' d/e/f");
+    char *end_of_ino;
+    cr_assert_eq(strtoull(lab.lab.output, &end_of_ino, 10), ino);
+    cr_assert_eq(strtoll(end_of_ino, NULL, 10), st.st_mtime);
+    cr_assert_eq(gzc_stat(v, "/d/g", &st), 0);
+    cr_assert_eq(st.st_ino, ino);
+}
+
+Test(interop, symbolic_links)
+{
+    struct stat st;
+    gzc_file *f;
+    FUSE("mkdir -p a/b c && echo target >a/b/file && ln -s ../a/b c/relative && "
+         "ln -s /a/b/file c/absolute && ln -s relative/file c/chain && ln -s loop2 loop1 && "
+         "ln -s loop1 loop2 && ln -s nowhere dangling && ln -s a/b/../../c dots");
+    ino_t dir, file;
+    cr_assert_eq(gzc_stat(v, "/a/b", &st), 0);
+    dir = st.st_ino;
+    cr_assert_eq(gzc_stat(v, "/a/b/file", &st), 0);
+    file = st.st_ino;
+    static const char *const to_file[] = {"/c/relative/file", "/c/absolute", "/c/chain",
+                                          "/dots/chain", "/c/relative/../b/file"};
+    for (size_t i = 0; i < sizeof(to_file) / sizeof(to_file[0]); i++) {
+        cr_assert_eq(gzc_stat(v, to_file[i], &st), 0, "%s: %s", to_file[i], volume_text(v));
+        cr_assert_eq(st.st_ino, file, "%s", to_file[i]);
+    }
+    cr_assert_eq(gzc_stat(v, "/c/relative", &st), 0);
+    cr_assert_eq(st.st_ino, dir);
+    cr_assert_eq(gzc_lstat(v, "/c/relative", &st), 0);
+    cr_assert(S_ISLNK(st.st_mode));
+    cr_assert_eq(gzc_lstat(v, "/c/relative/", &st), 0);
+    cr_assert_eq(st.st_ino, dir, "a slash behind it wants the directory");
+    cr_assert_eq(gzc_stat(v, "/loop1", &st), -ELOOP);
+    cr_assert_eq(gzc_stat(v, "/loop1/x", &st), -ELOOP);
+    cr_assert_eq(gzc_lstat(v, "/loop1", &st), 0);
+    cr_assert_eq(gzc_stat(v, "/dangling", &st), -ENOENT);
+    cr_assert_eq(gzc_stat(v, "/c/absolute/", &st), -ENOTDIR);
+    cr_assert_eq(gzc_open(v, "/c/absolute", O_RDONLY | O_NOFOLLOW, 0, &f), -ELOOP);
+    cr_assert_eq(gzc_open(v, "/dangling", O_RDWR | O_CREAT | O_EXCL, 0644, &f), -EEXIST);
+    gzc_close(open_file(v, "/dangling", O_RDWR | O_CREAT));
+    FUSE("test -f nowhere && test -L dangling");
+    cr_assert_eq(gzc_unlink(v, "/c/absolute"), 0);
+    /* on the brick, as FUSE remembers names for a second */
+    FUSE("cd %s/one/0 && test -f a/b/file && ! test -L c/absolute", lab.bricks);
+}
+
+Test(interop, names_both_ways)
+{
+    FUSE("mkdir -p from/fuse && touch from/fuse/x");
+    cr_assert_eq(gzc_unlink(v, "/from/fuse/x"), 0);
+    cr_assert_eq(gzc_rmdir(v, "/from/fuse"), 0);
+    cr_assert_eq(gzc_mkdir(v, "/from/gzc", 0700), 0);
+    gzc_close(open_file(v, "/from/gzc/y", O_CREAT | O_WRONLY));
+    FUSE("ls from && ls from/gzc && rm from/gzc/y && rmdir from/gzc from");
+    cr_assert_str_eq(lab.lab.output, "gzc\ny\n");
+}
