@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uuid/uuid.h>
 
 /* Which times an operation sets. */
 enum {
@@ -119,6 +120,13 @@ void fop_post(struct session *s, struct fop *fop, uint32_t number, void *argumen
     memset(&fop->results, 0, sizeof(fop->results));
     xdr_call_post(session_connection(s), &fop->call, &procedure, &identity, arguments,
                   &fop->results, fop_done);
+}
+
+int fop_request_gfid(struct dict *xdata)
+{
+    uint8_t gfid[GF_GFID_BYTES];
+    uuid_generate_random(gfid);
+    return dict_set_gfid(xdata, "gfid-req", gfid);
 }
 
 void fop_free_results(struct fop *fop)

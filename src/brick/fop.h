@@ -49,6 +49,10 @@ struct fop_context {
 void fop_post(struct session *s, struct fop *fop, uint32_t number, void *arguments,
               const struct fop_context *context, void (*done)(struct fop *));
 
+/** Asks for a gfid for the inode that an operation makes: the client names it, or the brick refuses
+ *  (posix-entry-ops.c: posix_create, posix_mkdir, ...). @return 0 or -ENOMEM. */
+int fop_request_gfid(struct dict *xdata);
+
 /** Frees what the results hold. */
 void fop_free_results(struct fop *fop);
 

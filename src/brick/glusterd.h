@@ -26,7 +26,7 @@ struct glusterd_query {
 
 /** PORTBYBRICK (glusterd-pmap.c): the port of the brick whose export path is the argument. */
 extern const struct xdr_procedure glusterd_portbybrick;
-/** GETSPEC (glusterd-handshake.c): the volfile. */
+/** GETSPEC (glusterd-setvolume.c): the volfile. */
 extern const struct xdr_procedure glusterd_getspec;
 
 /** Asks; q->procedure, identity (its deadline bounds the whole), arguments, results, done are set.

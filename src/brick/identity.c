@@ -62,7 +62,7 @@ int identity_take(struct identity *identity, bool groups)
     uuid_generate(uuid);
     uuid_unparse_lower(uuid, text);
     gethostname(host, sizeof(host) - 1);
-    /* The form of GlusterFS's own clients (client-handshake.c:client_setvolume); servers take any.
+    /* The form of GlusterFS's own clients (client-setvolume.c:client_setvolume); servers take any.
      */
     snprintf(identity->process_uuid, sizeof(identity->process_uuid),
              "CTX_ID:%s-GRAPH_ID:0-PID:%d-HOST:%s-PC_NAME:libgzc-RECON_NO:-0", text, getpid(),

@@ -1,6 +1,6 @@
 #include "brick/session.h"
 
-#include "brick/handshake.h"
+#include "brick/setvolume.h"
 #include "proto/callback.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ static void hands_shaken(struct xdr_call *call)
     struct session *s = (struct session *)((char *)call - offsetof(struct session, handshake));
     struct rpc_conn *conn = call->rpc.conn;
     struct errtext why;
-    int error = handshake_end(s, call, &why);
+    int error = setvolume_end(s, call, &why);
     if (s->state != SESSION_HANDSHAKE)
         return; /* the connection broke, and the session knows */
     if (error == -EAGAIN && clock_now() + RETRY_INTERVAL < s->deadline) {
@@ -73,7 +73,7 @@ static void hands_shaken(struct xdr_call *call)
 
 static void shake_hands(struct session *s)
 {
-    handshake_begin(s, s->connections[s->up], &s->handshake, hands_shaken);
+    setvolume_begin(s, s->connections[s->up], &s->handshake, hands_shaken);
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 struct xlator;
 
-/** A brick, as a translator protocol/client describes it (client.c, client-handshake.c). */
+/** A brick, as a translator protocol/client describes it (client.c, client-setvolume.c). */
 struct brick_spec {
     const char *name;                /* of the translator */
     const char *host;                /* remote-host */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #define OPEN_TRIES 8
 
@@ -96,9 +95,7 @@ static void open_create(struct op *op)
         .bname = w->name,
     };
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));
-    uint8_t gfid[16]; /* the client names the new inode (posix-entry-ops.c:posix_create) */
-    uuid_generate(gfid);
-    int rc = dict_set_gfid(&args.xdata, "gfid-req", gfid);
+    int rc = fop_request_gfid(&args.xdata);
     if (rc < 0) {
         open_fail(op, rc);
         return;

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 static struct name_op *name_op_of(struct op *op)
 {
@@ -106,9 +105,7 @@ static void mkdir_walked(struct op *op)
         .bname = w->name,
     };
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));
-    uint8_t gfid[16]; /* the client names the new inode (posix-entry-ops.c:posix_mkdir) */
-    uuid_generate(gfid);
-    int rc = dict_set_gfid(&args.xdata, "gfid-req", gfid);
+    int rc = fop_request_gfid(&args.xdata);
     if (rc < 0) {
         errtext_set(&op->why, rc, "%s", errtext_errno(rc));
         op_finish(op, rc);

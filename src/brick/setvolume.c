@@ -1,4 +1,4 @@
-#include "brick/handshake.h"
+#include "brick/setvolume.h"
 
 #include "proto/dict.h"
 #include "proto/fop.h"
@@ -20,7 +20,7 @@ static const struct xdr_procedure setvolume = {
     (xdrproc_t)xdr_gf_setvolume_res,
 };
 
-/* What the dict holds, and what for: gluster-protocol facts are in server-handshake.c. */
+/* What the dict holds, and what for: gluster-protocol facts are in server-setvolume.c. */
 static int introduce(const struct session *s, struct dict *d)
 {
     const struct brick_spec *spec = s->spec;
@@ -45,7 +45,7 @@ static int introduce(const struct session *s, struct dict *d)
     return rc;
 }
 
-void handshake_begin(struct session *s, struct rpc_conn *conn, struct xdr_call *call,
+void setvolume_begin(struct session *s, struct rpc_conn *conn, struct xdr_call *call,
                      void (*done)(struct xdr_call *))
 {
     gf_setvolume_args args = {0};
@@ -79,7 +79,7 @@ static void refusal(struct session *s, int err, struct errtext *why)
     dict_free(&d);
 }
 
-int handshake_end(struct session *s, struct xdr_call *call, struct errtext *why)
+int setvolume_end(struct session *s, struct xdr_call *call, struct errtext *why)
 {
     gf_setvolume_res *res = &s->handshake_results;
     int error = call->rpc.error;
