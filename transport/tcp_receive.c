@@ -33,7 +33,7 @@
 #define FRAGMENT_MAX (UINT32_C(1) << 30)  /* what GlusterFS itself takes at most */
 #define BODY_MAX     (UINT32_C(16) << 20) /* a message without payload, e.g. a volfile */
 #define BODY_STEP    (UINT32_C(64) << 10) /* grows no faster than bytes really come */
-#define RPC_HEAD_MIN 24                   /* the shortest RPC message's header */
+#define RPC_HEAD_MIN 20 /* the shortest RPC message: a refused credential (RFC 5531) */
 #define READ_HEAD    (TCP_AHEAD - TCP_MARK_BYTES)
 #define SINK_PIECES  64
 

@@ -66,31 +66,34 @@ void setvolume_begin(struct session *s, struct rpc_conn *conn, struct xdr_call *
 }
 
 /* What the brick says to its refusal, beside the errno. */
-static void refusal(struct session *s, int err, struct errtext *why)
+static void refusal(struct session *s, const struct dict *answer, int err, struct errtext *why)
 {
-    gf_setvolume_res *res = &s->handshake_results;
-    struct dict d;
-    dict_init(&d);
-    const char *said = NULL;
-    if (dict_opaque_decode(&d, (const uint8_t *)res->dict.dict_val, res->dict.dict_len) == 0)
-        said = dict_get_string(&d, "ERROR");
+    const char *said = dict_get_string(answer, "ERROR");
     errtext_set(why, err, "%s: handshake refused: %s%s%.200s%s", s->label, errtext_errno(err),
                 said ? " (\"" : "", said ? said : "", said ? "\")" : "");
-    dict_free(&d);
 }
 
 int setvolume_end(struct session *s, struct xdr_call *call, struct errtext *why)
 {
-    gf_setvolume_res *res = &s->handshake_results;
+    struct gf_setvolume_res *res = &s->handshake_results;
     int error = call->rpc.error;
+    struct dict answer;
+    dict_init(&answer);
+    if (!error) {
+        error =
+            dict_opaque_decode(&answer, (const uint8_t *)res->dict.dict_val, res->dict.dict_len);
+        if (error)
+            errtext_set(&call->rpc.conn->why, error, "malformed results in a reply");
+    }
     if (error == -ETIMEDOUT) {
         errtext_set(why, error, "%s: no answer to the handshake in time", s->label);
     } else if (error) {
         errtext_set(why, error, "%s: handshake: %s", s->label, call->rpc.conn->why.text);
     } else if (res->op_ret < 0) {
         error = res->op_errno > 0 && res->op_errno < 4096 ? -res->op_errno : -EPROTO;
-        refusal(s, error, why);
+        refusal(s, &answer, error, why);
     }
+    dict_free(&answer);
     xdr_free((xdrproc_t)xdr_gf_setvolume_res, (char *)res);
     return error;
 }

@@ -77,6 +77,9 @@ static int volfile_ask(struct gzc_volume *v, const struct uri_server *server, gf
         rc = err > 0 && err < 4096 ? -err : -ENOENT;
         errtext_set(&v->why, rc, "%s has no volume '%.255s' to mount: %s", vq.query.label,
                     v->uri.volume, errtext_errno(rc));
+    } else if ((size_t)vq.results.op_ret != strlen(vq.results.spec)) {
+        rc = errtext_set(&v->why, EPROTO, "%s: a volfile of %d bytes is announced, %zu came",
+                         vq.query.label, vq.results.op_ret, strlen(vq.results.spec));
     } else {
         snprintf(v->server, sizeof(v->server), "%.255s:%u", server->host, server->port);
         rc = volfile_parse(vq.results.spec, strlen(vq.results.spec), v->uri.volume, &v->volfile,
