@@ -32,14 +32,13 @@ int gzc_opendir(gzc_volume *volume, const char *path, gzc_dir **dir)
 int gzc_readdir(gzc_dir *dir, struct gzc_dirent *entry)
 {
     for (;;) {
-        int rc = dir_next(dir, entry);
-        if (rc < 0)
-            return volume_fail(dir->volume, &dir->why, rc, "malformed list of entries");
-        if (rc > 0 || dir->end)
-            return rc;
+        if (dir_next(dir, entry))
+            return 1;
+        if (dir->end)
+            return 0;
         struct dir_op op = {.dir = dir};
         op_init(&op.op, dir->volume);
-        rc = (int)op_run(&op.op, readdir_start, &dir->why);
+        int rc = (int)op_run(&op.op, readdir_start, &dir->why);
         if (rc < 0)
             return rc;
     }

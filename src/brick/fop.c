@@ -1,5 +1,6 @@
 #include "brick/fop.h"
 
+#include "proto/dirlist.h"
 #include "proto/rpc_msg.h"
 #include "proto/wire.h"
 
@@ -23,6 +24,20 @@ struct fop_kind {
     uint32_t times;
 };
 
+/* Looks through a list once, while the connection that it came on can still be blamed for it. */
+static bool list_valid(const struct fop_list_res *res)
+{
+    struct dirlist list;
+    struct dirlist_entry entry;
+    int rc, n = 0;
+    if (res->op_ret < 0)
+        return true;
+    dirlist_init(&list, res->list, res->length, true);
+    while ((rc = dirlist_next(&list, &entry)) > 0)
+        n++;
+    return rc == 0 && n == res->op_ret;
+}
+
 /* READDIRP's results: the fixed part, then a list whose length the record gives. */
 static bool_t xdr_list_res(XDR *xdrs, struct fop_list_res *res)
 {
@@ -42,7 +57,7 @@ static bool_t xdr_list_res(XDR *xdrs, struct fop_list_res *res)
         return FALSE;
     res->length = xdrs->x_handy; /* what an xdrmem stream has left */
     res->list = malloc(res->length ? res->length : 1);
-    return res->list && xdr_opaque(xdrs, (char *)res->list, (u_int)res->length);
+    return res->list && xdr_opaque(xdrs, (char *)res->list, (u_int)res->length) && list_valid(res);
 }
 
 #define KIND(NAME, args, res, times)                                                               \

@@ -5,7 +5,7 @@
 #include "brick/session.h"
 #include "proto/fop.h"
 
-/** Results of READDIRP: the list is still encoded, see proto/dirlist.h. */
+/** Results of READDIRP: the list is still encoded, but valid; see proto/dirlist.h. */
 struct fop_list_res {
     int32_t op_ret, op_errno;
     uint8_t *list; /* may be taken over, leaving NULL */

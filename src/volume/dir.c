@@ -84,15 +84,12 @@ void readdir_start(struct op *op)
     op_post(op, &d->fop, d->dir->session, GF_FOP_READDIRP, &args);
 }
 
-int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
+bool dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
 {
     static const char nobody[16];
     struct dirlist_entry found;
-    if (!dir->list)
-        return 0;
-    int rc = dirlist_next(&dir->entries, &found);
-    if (rc <= 0)
-        return rc;
+    if (!dir->list || dirlist_next(&dir->entries, &found) <= 0)
+        return false;
     dir->offset = found.off;
     memcpy(dir->name, found.name, found.name_length);
     dir->name[found.name_length] = '\0';
@@ -105,7 +102,7 @@ int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
     };
     if (entry->has_stat)
         iatt_to_stat(&found.iatt, &entry->st);
-    return 1;
+    return true;
 }
 
 /* ---- closedir -------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ struct dir_op {
 void readdir_start(struct op *op);
 void closedir_start(struct op *op);
 
-/** The next entry of the batch: 1, 0 (the batch is over), -EPROTO (it is malformed). */
-int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry);
+/** The next entry of the batch; false if it is over. */
+bool dir_next(struct gzc_dir *dir, struct gzc_dirent *entry);
 
 #endif
