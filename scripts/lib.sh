@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the project's scripts: messages and checks they share.
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }

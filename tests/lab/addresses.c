@@ -167,7 +167,7 @@ static void move(int direction, size_t size, int pieces, off_t offset, size_t ex
     } else {
         done = gzc_preadv(f, iov, n, offset);
     }
-    cr_assert_eq(done, expected);
+    cr_assert_eq(done, (ssize_t)expected);
     account(direction, iov, n, offset);
     cr_assert_eq(caller_bytes - before, expected);
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by with-brick and with-cluster: the lab's directory, its end, and what both can do.
 #
 # Nothing of a lab outlives it, however it ends. Three things see to that, no trap among them:
@@ -79,7 +80,8 @@ be32() {
 # brick_answers HOST PORT PATH: is a brick of that path up there? Asks with a SETVOLUME that names
 # the brick and nothing else. The server looks the brick up, puts child_up into its answer and then
 # refuses for want of a process-uuid: no client is registered (server-handshake.c:server_setvolume).
-brick_answers() {
+# A subshell, as the brick may die meanwhile and SIGPIPE is the answer then.
+brick_answers() (
     local host=$1 port=$2 path=$3 pairs length call answer fd
     pairs="$(be32 1)$(be32 16)$(be32 $((${#path} + 1)))remote-subvolume\\x00$path\\x00"
     length=$((4 + 4 + 4 + 16 + 1 + ${#path} + 1))
@@ -89,11 +91,10 @@ brick_answers() {
         call+='\x00'
         length=$((length + 1))
     done
-    { exec {fd}<>"/dev/tcp/$host/$port"; } 2>/dev/null || return
+    exec 2>/dev/null {fd}<>"/dev/tcp/$host/$port" || return
     # shellcheck disable=SC2059
-    printf "$(be32 $((0x80000000 + 44 + length)))$call" >&"$fd" 2>/dev/null
-    answer=$(timeout 2 dd bs=64k count=1 status=none <&"$fd" 2>/dev/null | od -An -v -tx1 | tr -d ' \n')
-    exec {fd}>&-
+    printf "$(be32 $((0x80000000 + 44 + length)))$call" >&"$fd"
+    answer=$(timeout 2 dd bs=64k count=1 status=none <&"$fd" | od -An -v -tx1 | tr -d ' \n')
     # "child_up" NUL "1" NUL
     [[ $answer == *6368696c645f7570003100* ]]
-}
+)

@@ -191,6 +191,12 @@ Test(lab, brick_killed_and_restarted_keeps_port_and_files)
     cr_assert_neq(brick.pid, pid);
     cr_assert(answers(brick.host, port));
     cr_assert(exists(file));
+
+    pid = brick.pid;
+    cr_assert_eq(lab_brick_restart(&brick), 0);
+    cr_assert_eq(kill(pid, 0), -1);
+    cr_assert_eq(kill(brick.pid, 0), 0);
+    cr_assert(answers(brick.host, port));
     cr_assert_eq(lab_brick_stop(&brick), 0);
 }
 
@@ -292,23 +298,45 @@ Test(lab, nothing_of_a_cluster_survives_the_kill_of_its_user)
     kill_user_of_lab(1);
 }
 
-/* The script itself is killed, with all its process group: the last line of defence. */
-Test(lab, nothing_survives_the_kill_of_the_script)
+/* The script itself is killed while it runs a command: the last line of defence. */
+static void kill_script(const char *script)
 {
-    struct lab_brick brick;
-    struct lab_cluster cluster;
-    const char *volumes[] = {"one", NULL};
-    ino_t netns;
+    char path[PATH_MAX], dir[PATH_MAX] = "";
+    int told[2], status;
+    ino_t netns = 0;
+    pid_t child;
 
-    cr_assert_eq(lab_brick_start(&brick, NULL), 0);
-    cr_assert_eq(lab_cluster_start(&cluster, volumes), 0);
-    netns = netns_of(cluster.lab.pid);
-    kill(brick.lab.pid, SIGKILL);
-    kill(cluster.lab.pid, SIGKILL);
-    cr_assert_eq(lab_brick_stop(&brick), -EIO);
-    cr_assert_eq(lab_cluster_stop(&cluster), -EIO);
-    cr_assert(EVENTUALLY(!exists(brick.lab.dir) && !exists(cluster.lab.dir)));
-    cr_assert(EVENTUALLY(!in_use(brick.lab.dir, 0) && !in_use(cluster.lab.dir, netns)));
+    snprintf(path, sizeof(path), "%s/%s", LAB_SCRIPTS, script);
+    cr_assert_eq(pipe(told), 0);
+    child = fork();
+    if (!child) {
+        dup2(told[1], STDOUT_FILENO);
+        close(told[0]);
+        close(told[1]);
+        execl(path, path, "--", "sh", "-c", "printf %s $LAB_DIR; exec sleep 1000", NULL);
+        _exit(1);
+    }
+    cr_assert_gt(read(told[0], dir, sizeof(dir) - 1), 0);
+    cr_assert(exists(dir));
+    if (!strcmp(script, "with-cluster"))
+        netns = netns_of(child);
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(EVENTUALLY(!exists(dir)));
+    cr_assert(EVENTUALLY(!in_use(dir, netns)));
+    /* Whoever else holds the pipe's other end is the command: it must be gone too. */
+    close(told[1]);
+    cr_assert(EVENTUALLY(read(told[0], dir, sizeof(dir)) == 0));
+}
+
+Test(lab, nothing_of_a_brick_survives_the_kill_of_its_script)
+{
+    kill_script("with-brick");
+}
+
+Test(lab, nothing_of_a_cluster_survives_the_kill_of_its_script)
+{
+    kill_script("with-cluster");
 }
 
 Test(lab, cluster_serves_a_volume_and_leaves_nothing)

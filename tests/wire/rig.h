@@ -33,6 +33,11 @@ void rig_own_address(char text[16]);
 #define RIG_GLUSTERD_PORT 24007
 /** A volfile of a volume "v" of one brick; @p port 0: glusterd is to be asked for it. */
 void rig_volfile(char *text, size_t size, const char *host, uint16_t port);
+/** A hook that leaves every call without an answer. */
+bool rig_never_answer(struct peer_call *call, void *arg);
+/** Seconds of a clock that only goes on. */
+double rig_seconds(void);
+
 /** Fills the file @p memfd with the pattern. */
 void rig_fill(int memfd, uint64_t offset, size_t size);
 /** The memfd holds @p size bytes of the pattern of @p pattern_offset at @p offset. */

@@ -66,7 +66,7 @@ int command_rmdir(int argc, char **argv)
 /* ---- mkdir ----------------------------------------------------------------------------------- */
 
 struct mkdir_options {
-    bool parents;
+    bool parents, exactly;
     mode_t mode, parent_mode;
     struct args args;
 };
@@ -122,9 +122,8 @@ static error_t parse_mkdir(int key, char *arg, struct argp_state *state)
         mode = strtoul(arg, &end, 8);
         if (!*arg || strspn(arg, "01234567") != strlen(arg) || mode > 07777)
             argp_error(state, "'%s' is not a mode: octal digits, at most 7777", arg);
-        /* Exactly this mode: the umask, which a mount takes over, is put aside. */
-        o->parent_mode = 0777 & ~umask(0);
         o->mode = (mode_t)mode;
+        o->exactly = true;
         return 0;
     case 'p':
         o->parents = true;
@@ -145,9 +144,16 @@ int command_mkdir(int argc, char **argv)
                                      .parser = parse_mkdir,
                                      .args_doc = "URI...",
                                      .doc = "Makes directories."};
-    struct mkdir_options o = {.mode = 0777, .parent_mode = 0777};
+    struct mkdir_options o = {.mode = 0777};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    o.parent_mode |= S_IWUSR | S_IXUSR;
+    if (o.parents || o.exactly) {
+        /* A mount takes the umask over. Not every directory is to obey it: --mode means exactly
+         * that mode, and in a parent, whatever the umask, there must be room for its child. */
+        mode_t mask = umask(0);
+        if (!o.exactly)
+            o.mode &= ~mask;
+        o.parent_mode = (0777 & ~mask) | S_IWUSR | S_IXUSR;
+    }
     int status = EXIT_SUCCESS;
     for (int i = 0; i < o.args.count; i++)
         status |= make(o.args.at[i], &o);

@@ -21,7 +21,7 @@
 #define SUM_HEX 64 /* digits of a SHA-256 sum */
 
 struct options {
-    bool verify, progress;
+    bool get, verify, progress;
     json_t *results; /* NULL without --json */
     struct args args;
 };
@@ -170,17 +170,20 @@ static int transfer(struct end *from, struct end *to, const struct options *o)
     if (rc == 0)
         rc = fill(from, to, o, sum, &failed);
     end_close(from);
-    if (rc < 0 && rc == -EINTR && interrupted())
-        complain(to->name, "interrupted%s", end_discard(to));
+    /* The end of a pipe may be there because the signal has killed the process at its other end,
+     * too: to be interrupted is a failure however far the copy has got. */
+    int status = EXIT_SUCCESS;
+    if (file && interrupted())
+        status = complain(to->name, "interrupted%s", end_discard(to));
     else if (rc < 0)
-        complain(failed->name, "%s%s", failed->why.text, end_discard(to));
+        status = complain(failed->name, "%s%s", failed->why.text, end_discard(to));
     else if (o->results)
         report(o, from, to, sum, start);
     if (file) {
         interrupt_release();
         interrupt_die();
     }
-    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return status;
 }
 
 /* ---- where it goes --------------------------------------------------------------------------- */
@@ -300,6 +303,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_VERIFY:
         o->verify = true;
         return 0;
+    case ARGP_KEY_SUCCESS:
+        if (o->get && strcmp(o->args.at[o->args.count - 1], "-") == 0 &&
+            (o->verify || o->results || o->args.count > 2))
+            argp_error(state, "to the standard output one file is copied, without --verify and "
+                              "--json");
+        return 0;
     default:
         return args_key(key, state, &o->args, 2);
     }
@@ -337,19 +346,11 @@ int command_put(int argc, char **argv)
 
 int command_get(int argc, char **argv)
 {
-    struct options o = {0};
+    struct options o = {.get = true};
     parse_copy(argc, argv, "URI... FILE",
                "Copies files from a volume to a local file, directory, or the standard output (-). "
                "Several files need a directory.",
                &o);
-    if (strcmp(o.args.at[o.args.count - 1], "-") == 0 &&
-        (o.verify || o.results || o.args.count > 2)) {
-        fprintf(stderr,
-                "%s: to the standard output one file is copied, without --verify or "
-                "--json\n",
-                argv[0]);
-        return EXIT_USAGE;
-    }
     int status = get(&o);
     if (o.results)
         json_print(o.results);
