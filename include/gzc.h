@@ -115,9 +115,10 @@ GZC_API const char *gzc_uri_path(const gzc_volume *volume);
  * @param flags  as open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC, O_APPEND,
  *               O_DIRECT (alignment is the caller's duty, the brick's file system decides), O_SYNC,
  *               O_DSYNC, O_NOFOLLOW.
- * @param mode   permission bits of a file that is created; the process's umask is applied.
- * @return 0, or -ENOENT, -EEXIST, -EACCES, -EISDIR, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EINVAL
- *         (a flag that is not in the list), ...; *file is NULL then, and the text is on the volume.
+ * @param mode   permission bits of a file that is created; the umask is applied.
+ * @return 0, or -ENOENT, -EEXIST, -EACCES, -EISDIR, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -ENXIO (a
+ *         FIFO, socket or device: those work on their own host only), -EINVAL (a flag that is not
+ *         in the list), ...; *file is NULL then, and the text is on the volume.
  */
 GZC_API int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_file **file);
 
@@ -175,7 +176,7 @@ GZC_API int gzc_stat(gzc_volume *volume, const char *path, struct stat *st);
 GZC_API int gzc_lstat(gzc_volume *volume, const char *path, struct stat *st);
 /** Removes a name that is not a directory's. -EISDIR (or -EPERM) on a directory. */
 GZC_API int gzc_unlink(gzc_volume *volume, const char *path);
-/** Makes a directory; the process's umask is applied to @p mode. */
+/** Makes a directory; the umask is applied to @p mode. */
 GZC_API int gzc_mkdir(gzc_volume *volume, const char *path, mode_t mode);
 /** Removes an empty directory. -ENOTEMPTY, -ENOTDIR, -EBUSY (the root). */
 GZC_API int gzc_rmdir(gzc_volume *volume, const char *path);

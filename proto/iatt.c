@@ -3,6 +3,7 @@
 #include "proto/wire.h"
 
 #include <string.h>
+#include <sys/sysmacros.h>
 
 void iatt_decode(const uint8_t raw[IATT_BYTES], struct gf_iatt *iatt)
 {
@@ -40,7 +41,8 @@ void iatt_to_stat(const struct gf_iatt *iatt, struct stat *st)
         .st_nlink = iatt->nlink,
         .st_uid = iatt->uid,
         .st_gid = iatt->gid,
-        .st_rdev = iatt->rdev,
+        /* major and minor number of 32 bits each: iatt.h, ia_makedev */
+        .st_rdev = makedev((unsigned)(iatt->rdev >> 32), (unsigned)iatt->rdev),
         .st_size = (off_t)iatt->size,
         .st_blksize = iatt->blksize,
         .st_blocks = (blkcnt_t)iatt->blocks,

@@ -119,6 +119,8 @@ static void open_walked(struct op *op)
         open_fail(op, -EISDIR);
     } else if (S_ISLNK(w->stat.mode)) {
         open_fail(op, -ELOOP);
+    } else if (!S_ISREG(w->stat.mode)) { /* a FIFO would hold up the brick's thread for good */
+        open_fail(op, -ENXIO);
     } else {
         gf_open_args args = {.flags = (u_int)(o->flags & ~(O_CREAT | O_EXCL))};
         memcpy(args.gfid, w->stat.gfid, sizeof(args.gfid));

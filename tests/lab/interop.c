@@ -3,6 +3,7 @@
 #include "tests/lab/volume.h"
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 static struct lab_cluster lab;
 static gzc_volume *v;
@@ -107,6 +108,20 @@ Test(interop, symbolic_links)
     cr_assert_eq(gzc_unlink(v, "/c/absolute"), 0);
     /* on the brick, as FUSE remembers names for a second */
     FUSE("cd %s/one/0 && test -f a/b/file && ! test -L c/absolute", lab.bricks);
+}
+
+Test(interop, what_is_no_file_is_not_opened)
+{
+    gzc_file *f;
+    struct stat st;
+    FUSE("mkfifo fifo && mknod null c 1 3");
+    cr_assert_eq(gzc_open(v, "/fifo", O_RDONLY, 0, &f), -ENXIO);
+    cr_assert_eq(gzc_open(v, "/null", O_RDWR, 0, &f), -ENXIO);
+    cr_assert_eq(gzc_stat(v, "/fifo", &st), 0);
+    cr_assert(S_ISFIFO(st.st_mode));
+    cr_assert_eq(gzc_stat(v, "/null", &st), 0);
+    cr_assert(S_ISCHR(st.st_mode));
+    cr_assert_eq(st.st_rdev, makedev(1, 3));
 }
 
 Test(interop, names_both_ways)

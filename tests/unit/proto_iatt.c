@@ -63,7 +63,7 @@ Test(iatt, to_stat)
     const struct gf_iatt a = {
         .ino = 0xb666af1c2d00b3cc,
         .dev = 0xfe00,
-        .rdev = 0x103,
+        .rdev = 0x8000000012,
         .size = 1ull << 40,
         .blocks = 17,
         .atime = -1,
@@ -84,7 +84,7 @@ Test(iatt, to_stat)
     iatt_to_stat(&a, &st);
     cr_assert_eq(st.st_dev, 0);
     cr_assert_eq(st.st_ino, a.ino);
-    cr_assert_eq(st.st_rdev, a.rdev);
+    cr_assert_eq(st.st_rdev, makedev(0x80, 0x12));
     cr_assert_eq(st.st_size, 1ll << 40);
     cr_assert_eq(st.st_blocks, 17);
     cr_assert_eq(st.st_blksize, 4096);
