@@ -3,6 +3,8 @@
 #include "proto_bytes.h"
 #include "proto_captured.h"
 
+#include <sys/sysmacros.h>
+
 static void assert_same(const struct gf_iatt *a, const struct gf_iatt *b)
 {
     struct bytes x = bytes_xdr((xdrproc_t)xdr_gf_iatt, (void *)a);
