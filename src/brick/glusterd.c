@@ -60,7 +60,7 @@ int glusterd_ask(struct engine *e, struct glusterd_query *q, const char *host, u
 {
     q->error = 0;
     snprintf(q->label, sizeof(q->label), "glusterd at %.255s:%u", host, port);
-    q->conn = rpc_conn_new(e, &query_user, q, q->label);
+    q->conn = rpc_conn_new(e, &query_user, q);
     if (!q->conn)
         return errtext_set(&q->why, ENOMEM, "%s: no memory", q->label);
     int rc = dial_start(&q->dial, q->conn, host, port, q->identity->deadline);

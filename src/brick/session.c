@@ -249,7 +249,7 @@ struct session *session_new(struct engine *e, const struct brick_spec *spec,
     snprintf(s->label, sizeof(s->label), "brick %s:%s", spec->host, spec->path);
     errtext_set(&s->why, ENOTCONN, "%s: not connected yet", s->label);
     for (unsigned i = 0; i < nconnect; i++) {
-        s->connections[i] = rpc_conn_new(e, &session_user, s, s->label);
+        s->connections[i] = rpc_conn_new(e, &session_user, s);
         if (!s->connections[i]) {
             session_free(s);
             return NULL;

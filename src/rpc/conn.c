@@ -409,8 +409,7 @@ static const struct transport_user conn_transport_user = {
     .collected = rpc_collected,
 };
 
-struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg,
-                              const char *label)
+struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg)
 {
     struct rpc_conn *conn = calloc(1, sizeof(*conn));
     if (!conn)
@@ -419,7 +418,6 @@ struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user
         .engine = e,
         .user = user,
         .arg = arg,
-        .label = label,
         .queue_end = &conn->queue,
         .earliest = CLOCK_NEVER,
         .deadline = {.at = CLOCK_NEVER, .fire = deadline_fire},

@@ -77,8 +77,7 @@ struct rpc_conn {
     struct engine *engine;
     struct transport *transport;
     const struct rpc_conn_user *user;
-    void *arg;         /* the user's */
-    const char *label; /* "brick h:/p", for texts; the user's */
+    void *arg; /* the user's */
     enum { RPC_CLOSED, RPC_CONNECTING, RPC_OPEN } state;
     struct errtext why;    /* of the last failure */
     struct rpc_conn *next; /* engine's list */
@@ -117,8 +116,7 @@ struct rpc_conn {
 };
 
 /** A closed connection. NULL: no memory. */
-struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg,
-                              const char *label);
+struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg);
 /** Closes and frees. Calls still posted end with -ESHUTDOWN; the leader runs their done() later.
  *  By the leader, or before/after anybody else uses the engine. */
 void rpc_conn_free(struct rpc_conn *conn);
