@@ -72,7 +72,11 @@ GZC_API const char *gzc_version(void);
  *   ping_timeout=SECONDS     silence until a brick counts as dead (default: the volfile's, or 42;
  *                            0 turns pings off)
  *   nconnect=N               connections to each brick, 1..16    (default 1)
- *   busy_poll_us=N           microseconds to spin for a reply before sleeping (default 0)
+ *   busy_poll_us=N           microseconds to spin for a reply before sleeping, 0: never; or
+ *                            `adaptive`: as long as replies have lately been worth waiting for
+ *                            (default adaptive)
+ *   ordered=0|1              keep the order of overlapping reads and writes, see
+ *                            gzc_pwritev_async()                 (default 1)
  *   volume_id=UUID           refuse a brick of another volume    (gluster+brick only)
  *
  * Bytes of a path that mean something in a URI are written as %XX. An IPv6 address stands in [].
@@ -204,6 +208,144 @@ GZC_API int gzc_readdir(gzc_dir *dir, struct gzc_dirent *entry);
 GZC_API int gzc_closedir(gzc_dir *dir);
 /** As gzc_error(), for a directory. */
 GZC_API size_t gzc_dir_error(const gzc_dir *dir, char *text, size_t size);
+
+/* ---- asynchronous operations ----------------------------------------------------------------- */
+
+/*
+ * Every operation has an asynchronous form, called as the blocking one with `_async` behind its
+ * name. It begins the operation and returns; the outcome is told by calling `done`. The blocking
+ * form is the same code and a wait.
+ *
+ *  Submitting     A form returns the operation's ticket, or -errno: then nothing has begun and
+ *                 `done` is not called. It never waits for the network and never calls `done`.
+ *  Completing     For each operation begun, `done` is called exactly once: with what the blocking
+ *                 form would have returned, and the text of a failure. It runs in a thread that
+ *                 drives the volume: one in gzc_poll(), one in any blocking call, or the volume's
+ *                 own (gzc_thread_start()); one callback at a time.
+ *  Memory         Buffers, the iovec array, and what results go to (a struct stat, a handle) must
+ *                 stay until `done` is called. From then on, whatever the result, the library and
+ *                 the kernel no longer touch them. Paths are copied.
+ *  In callbacks   `done` may begin operations, cancel them and unmount the volume. What callbacks
+ *                 begin is sent together when they are through. Blocking calls on the same volume
+ *                 give -EDEADLK there, but for gzc_unmount().
+ *  Order          Operations run in any order, with one exception: reads and writes through one
+ *                 volume whose bytes overlap, see gzc_pwritev_async().
+ *  Handles        A file or directory may be closed while operations on it are under way: closing
+ *                 waits for them. None may be begun after that.
+ */
+
+/** Tells the outcome of an operation. @param error  the failure's text, valid during the call; ""
+ *  when @p result is not negative. */
+typedef void gzc_done(void *arg, ssize_t result, const char *error);
+
+/** Names an operation under way; always positive. Not used again while the volume is mounted,
+ *  until 2^31 operations later. */
+typedef int64_t gzc_ticket;
+
+/** How an operation is to be run. All zero is a default. Not needed any more once it has begun. */
+struct gzc_async {
+    gzc_done *done;      /**< NULL: nobody is told */
+    void *arg;           /**< its first argument */
+    uint64_t timeout_ns; /**< nanoseconds until it fails with -ETIMEDOUT; 0: the volume's `timeout`.
+                              Looked at every few milliseconds. */
+    unsigned flags;      /**< GZC_MORE or 0 */
+};
+
+/** More is about to be begun: what this operation sends may wait for it, and go out in the same
+ *  system call. The next operation without this flag, gzc_send(), gzc_poll() or any blocking call
+ *  sends it. */
+#define GZC_MORE 1u
+
+GZC_API gzc_ticket gzc_open_async(gzc_volume *volume, const char *path, int flags, mode_t mode,
+                                  gzc_file **file, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_create_async(gzc_volume *volume, const char *path, mode_t mode,
+                                    gzc_file **file, const struct gzc_async *how);
+/** The handle is gone when `done` is called. Cannot be cancelled. */
+GZC_API gzc_ticket gzc_close_async(gzc_file *file, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_preadv_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                    off_t offset, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_pread_async(gzc_file *file, void *buffer, size_t count, off_t offset,
+                                   const struct gzc_async *how);
+/**
+ * As gzc_pwritev(). Unless the volume was mounted with `ordered=0`, overlapping transfers of one
+ * file through this volume, by whichever handles, keep the order in which they were begun: a write
+ * waits for earlier writes that it overlaps, a read for earlier writes that it overlaps. A write
+ * does not wait for earlier reads. gzc_ftruncate() and appending count as writes of the whole file,
+ * gzc_fsync() as a read of it: so it covers all writes begun before it. Transfers that do not
+ * overlap never wait for each other, and may run in any order, with one connection or several.
+ */
+GZC_API gzc_ticket gzc_pwritev_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                     off_t offset, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_pwrite_async(gzc_file *file, const void *buffer, size_t count, off_t offset,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fsync_async(gzc_file *file, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fdatasync_async(gzc_file *file, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fstat_async(gzc_file *file, struct stat *st, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_stat_async(gzc_volume *volume, const char *path, struct stat *st,
+                                  const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lstat_async(gzc_volume *volume, const char *path, struct stat *st,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_unlink_async(gzc_volume *volume, const char *path,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_mkdir_async(gzc_volume *volume, const char *path, mode_t mode,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_rmdir_async(gzc_volume *volume, const char *path,
+                                   const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_opendir_async(gzc_volume *volume, const char *path, gzc_dir **dir,
+                                     const struct gzc_async *how);
+/** As gzc_readdir(): the result is 1 with an entry, or 0. One at a time on one directory. */
+GZC_API gzc_ticket gzc_readdir_async(gzc_dir *dir, struct gzc_dirent *entry,
+                                     const struct gzc_async *how);
+/** The handle is gone when `done` is called. Cannot be cancelled. */
+GZC_API gzc_ticket gzc_closedir_async(gzc_dir *dir, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_ping_async(gzc_volume *volume, int index, uint64_t *nanoseconds,
+                                  const struct gzc_async *how);
+
+/**
+ * Asks for an operation to end early. Its `done` is still called, once, later, and never from
+ * inside this call: with -ECANCELED, or with its result if that was in already. What the server has
+ * been asked to do it may do all the same: a cancelled write may have been written, in part or as
+ * a whole. Any thread, callbacks too.
+ * @return 0; or -ENOENT (it has completed, or there never was such a ticket), -EINVAL (it closes a
+ *         handle).
+ */
+GZC_API int gzc_cancel(gzc_volume *volume, gzc_ticket ticket);
+
+/**
+ * Drives the volume: sends, receives, and calls `done` of the operations that have completed. Waits
+ * until there was at least one, or the time is over. If another thread drives the volume already,
+ * waits for it to stop or to call a `done`.
+ *
+ * @param max         callbacks to run at most; 0: no bound. More may be left to the next call.
+ * @param timeout_ms  -1: wait as long as it takes; 0: do not wait.
+ * @return the number of callbacks that this call has run, which may be 0; or -EDEADLK (called from
+ *         a callback). After a callback has unmounted the volume the handle is gone.
+ */
+GZC_API int gzc_poll(gzc_volume *volume, unsigned max, int timeout_ms);
+
+/** Sends what was begun with GZC_MORE. */
+GZC_API void gzc_send(gzc_volume *volume);
+
+/**
+ * A descriptor that polls readable (POLLIN, EPOLLIN; level-triggered) when gzc_poll(volume, ..., 0)
+ * has something to do, deadlines included. Nothing else may be done with it; it is closed by
+ * gzc_unmount(). Submitting needs no poll afterwards.
+ * @return the descriptor, or -errno.
+ */
+GZC_API int gzc_fd(gzc_volume *volume);
+
+/**
+ * Starts a thread that drives the volume until gzc_thread_stop() or gzc_unmount(). Callbacks run in
+ * it. All its signals are blocked. @return 0, -EALREADY (there is one), or as pthread_create(3).
+ */
+GZC_API int gzc_thread_start(gzc_volume *volume);
+/** Stops it. @return 0, -ESRCH (there is none), -EDEADLK (called from a callback). */
+GZC_API int gzc_thread_stop(gzc_volume *volume);
 
 /* ---- what is going on ------------------------------------------------------------------------ */
 

@@ -36,6 +36,7 @@ struct rx {
     struct iov_cursor expected;
     int failed; /* the receive cannot be made: -errno */
     ssize_t result;
+    unsigned issued; /* system calls since rx_prepare */
     uint8_t stage[TCP_STAGE];
     uint8_t tail[TCP_AHEAD];
 };
@@ -62,7 +63,7 @@ static inline struct tcp *tcp_of(struct transport *t)
 /* tcp_receive.c */
 void tcp_rx_reset(struct rx *rx);
 void tcp_rx_prepare(struct transport *t);
-void tcp_rx_issue(struct transport *t);
+bool tcp_rx_issue(struct transport *t);
 int tcp_rx_finish(struct transport *t);
 bool tcp_rx_retire(struct transport *t);
 

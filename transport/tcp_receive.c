@@ -318,15 +318,16 @@ void tcp_rx_prepare(struct transport *base)
         rx_add_tail(rx);
 }
 
-void tcp_rx_issue(struct transport *base)
+bool tcp_rx_issue(struct transport *base)
 {
     struct rx *rx = &tcp_of(base)->rx;
     if (rx->failed)
-        return;
+        return true;
     struct msghdr msg = {.msg_iov = rx->iov, .msg_iovlen = rx->iov_count};
     ssize_t n = recvmsg(base->fd, &msg, MSG_DONTWAIT);
     rx->result = n < 0 ? -errno : n;
-    counter_add(&base->counters->receive_syscalls, 1);
+    rx->issued++;
+    return rx->result != -EAGAIN;
 }
 
 /* `n` bytes have come to where the payload was expected to go, behind the `lead` that has been fed.
@@ -389,6 +390,8 @@ int tcp_rx_finish(struct transport *base)
     int rc = 0;
 
     base->received = false;
+    counter_add(&base->counters->receive_syscalls, rx->issued);
+    rx->issued = 0;
     if (rx->failed)
         return rx->failed;
     if (result == -EAGAIN || result == -EINTR) {

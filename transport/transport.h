@@ -6,17 +6,17 @@
  * names the memory that the rest of it goes to: that is how READ payload lands in the caller's
  * iovec. Nothing above this file knows which transport it has.
  *
- * Threads and the engine's lock. Sending and receiving are each split in three, so that no lock is
- * held across a system call:
+ * Threads. All of it runs under the engine's lock, but for the system calls that move data:
  *
- *      tx_prepare   (locked)    gathers what is queued       by the one thread that has `tx_busy`
- *      tx_issue     (unlocked)  the system call
- *      tx_finish    (locked)    what went out leaves the queue
+ *      tx_prepare                 gathers what is queued       by the one thread that has `tx_busy`
+ *      tx_issue     (unlocked)    the system call
+ *      tx_finish                  what went out leaves the queue
  *
- *      rx_prepare   (unlocked)  chooses the target memory    by the one thread that leads the
- * engine rx_issue     (unlocked)  the system call rx_finish    (unlocked)  takes in what came
+ *      rx_prepare                 chooses the target memory    by the thread that leads the engine
+ *      rx_issue     (unlocked)    the system call, again and again when polling
+ *      rx_finish                  takes in what came
  *
- * All other functions are called by the leader, with the lock where said so.
+ * All other functions are called by the leader, or where said so by any thread.
  */
 #ifndef TRANSPORT_TRANSPORT_H
 #define TRANSPORT_TRANSPORT_H
@@ -59,9 +59,9 @@ struct arrival {
     struct iov_cursor to;
 };
 
-/** What the transport tells its user; all by the leader, without the lock. Functions that return
- *  int give 0, or a negative errno (with text in transport.why), upon which the transport's call
- *  returns that error and the connection is to be closed. */
+/** What the transport tells its user; all by the leader. Functions that return int give 0, or a
+ * negative errno (with text in transport.why), upon which the transport's call returns that error
+ * and the connection is to be closed. */
 struct transport_user {
     /**
      * Is exactly one reply on its way, and nothing else that could come before it? Then, until
@@ -89,26 +89,27 @@ struct transport_ops {
     int (*connect)(struct transport *t, const struct sockaddr *address, socklen_t length);
     /** The outcome of connect(): 0 or -errno. */
     int (*connected)(struct transport *t);
-    /** Closes the connection and forgets what is queued. The lock is held and nobody sends. */
+    /** Closes the connection and forgets what is queued. Nobody sends. */
     void (*close)(struct transport *t);
     void (*free)(struct transport *t);
 
-    /** Queues a message. Locked. */
+    /** Queues a message. Any thread. */
     void (*tx_queue)(struct transport *t, struct message *m);
     /** Gathers from the queue; false if there is nothing to send or the peer takes nothing now. */
     bool (*tx_prepare)(struct transport *t);
     void (*tx_issue)(struct transport *t);
     /** 0 or -errno, with the connection broken. */
     int (*tx_finish)(struct transport *t);
-    /** The peer may take more now (the descriptor polled writable). Locked. */
+    /** The peer may take more now (the descriptor polled writable). */
     void (*tx_ready)(struct transport *t);
     /** Lets go of a message's memory: one that has not begun to go out never will; the rest of one
-     *  that has is copied, as the stream cannot lose it. Locked, nobody sends. -ENOMEM: the
+     *  that has is copied, as the stream cannot lose it. Nobody sends. -ENOMEM: the
      *  connection must be closed instead. */
     int (*tx_retire)(struct transport *t, struct message *m);
 
     void (*rx_prepare)(struct transport *t);
-    void (*rx_issue)(struct transport *t);
+    /** True if it brought something, be it an error; else it may be repeated. */
+    bool (*rx_issue)(struct transport *t);
     /** 1: there may be more to receive; 0: not now; -errno: the connection is broken or over. */
     int (*rx_finish)(struct transport *t);
     /** The call whose reply is coming in has been retired: its memory is not touched again. True if

@@ -3,58 +3,80 @@
 
 #include "api/handle.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 int gzc_opendir(gzc_volume *volume, const char *path, gzc_dir **dir)
 {
     *dir = NULL;
     int rc = handle_refuse(volume, false);
     if (rc < 0)
         return rc;
-    struct gzc_dir *d = calloc(1, sizeof(*d));
-    if (!d)
+    struct opendir_op op;
+    if (opendir_init(&op, volume, path, dir) < 0)
         return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a directory");
-    d->volume = volume;
-    struct opendir_op op = {.dir = d};
-    path_op_init(&op.path, volume, path, 0);
-    rc = (int)op_run(&op.path.op, opendir_start, &volume->why);
-    path_op_free(&op.path);
-    if (rc < 0) {
-        free(d);
+    return (int)op_run(&op.path.op, opendir_start, &volume->why);
+}
+
+gzc_ticket gzc_opendir_async(gzc_volume *volume, const char *path, gzc_dir **dir,
+                             const struct gzc_async *how)
+{
+    *dir = NULL;
+    int rc = handle_refuse(volume, false);
+    if (rc < 0)
         return rc;
+    struct opendir_op *op = handle_new_op(volume, sizeof(*op), path, &path);
+    if (!op)
+        return -ENOMEM;
+    if (opendir_init(op, volume, path, dir) < 0) {
+        free(op);
+        return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a directory");
     }
-    handle_opened(volume);
-    *dir = d;
-    return 0;
+    return op_submit(&op->path.op, opendir_start, how);
 }
 
 int gzc_readdir(gzc_dir *dir, struct gzc_dirent *entry)
 {
-    for (;;) {
-        if (dir_next(dir, entry))
-            return 1;
-        if (dir->end)
-            return 0;
-        struct dir_op op = {.dir = dir};
-        op_init(&op.op, dir->volume);
-        int rc = (int)op_run(&op.op, readdir_start, &dir->why);
-        if (rc < 0)
-            return rc;
-    }
+    int rc = dir_next(dir, entry);
+    if (rc >= 0)
+        return rc;
+    struct dir_op op;
+    dir_op_init(&op, dir);
+    op.entry = entry;
+    return (int)op_run(&op.op, readdir_start, &dir->why);
+}
+
+gzc_ticket gzc_readdir_async(gzc_dir *dir, struct gzc_dirent *entry, const struct gzc_async *how)
+{
+    struct dir_op *op = malloc(sizeof(*op));
+    if (!op)
+        return volume_fail(dir->volume, &dir->why, -ENOMEM, "no memory for an operation");
+    dir_op_init(op, dir);
+    op->entry = entry;
+    return op_submit(&op->op, readdir_start, how);
 }
 
 int gzc_closedir(gzc_dir *dir)
 {
     if (!dir)
         return 0;
-    struct dir_op op = {.dir = dir};
-    op_init(&op.op, dir->volume);
-    int rc = (int)op_run(&op.op, closedir_start, &dir->volume->why);
-    handle_closed(dir->volume);
-    free(dir->list);
-    free(dir);
-    return rc;
+    struct gzc_volume *v = dir->volume;
+    int rc = handle_refuse_blocking(v, &v->why);
+    if (rc < 0)
+        return rc;
+    struct dir_op op;
+    closedir_init(&op, dir);
+    return (int)op_run(&op.op, closedir_start, &v->why);
+}
+
+gzc_ticket gzc_closedir_async(gzc_dir *dir, const struct gzc_async *how)
+{
+    struct gzc_volume *v = dir->volume;
+    struct dir_op *op = malloc(sizeof(*op));
+    struct async *a = op ? async_begin(v) : NULL;
+    if (!a) {
+        free(op);
+        return volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");
+    }
+    closedir_init(op, dir);
+    return async_start(a, &op->op, closedir_start, how);
 }
 
 size_t gzc_dir_error(const gzc_dir *dir, char *text, size_t size)

@@ -1,43 +1,50 @@
-/* gzc.h: files. */
+/* gzc.h: files, but for reading and writing them. */
 #include "volume/file.h"
 
 #include "api/handle.h"
-#include "volume/io.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define OPEN_FLAGS                                                                                 \
     (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC |             \
      O_NOFOLLOW | O_CLOEXEC | O_LARGEFILE | O_NOCTTY)
 
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static int open_refuse(struct gzc_volume *v, int flags)
+{
+    if (flags & ~OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
+        return volume_fail(v, &v->why, -EINVAL, "open: a flag that is not supported");
+    return handle_refuse(v, flags & (O_ACCMODE | O_CREAT | O_TRUNC));
+}
+
 int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_file **file)
 {
     *file = NULL;
-    if (flags & ~OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
-        return volume_fail(volume, &volume->why, -EINVAL, "open: a flag that is not supported");
-    int rc = handle_refuse(volume, flags & (O_ACCMODE | O_CREAT | O_TRUNC));
+    int rc = open_refuse(volume, flags);
     if (rc < 0)
         return rc;
-    struct gzc_file *f = calloc(1, sizeof(*f));
-    if (!f)
+    struct open_op op;
+    if (open_init(&op, volume, path, flags, mode, file) < 0)
         return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a file");
-    f->volume = volume;
-    struct open_op op = {.flags = flags, .mode = mode, .file = f};
-    bool nofollow = flags & O_NOFOLLOW || (flags & O_CREAT && flags & O_EXCL);
-    path_op_init(&op.path, volume, path, nofollow ? WALK_NOFOLLOW : 0);
-    rc = (int)op_run(&op.path.op, open_start, &volume->why);
-    path_op_free(&op.path);
-    if (rc < 0) {
-        free(f);
+    return (int)op_run(&op.path.op, open_start, &volume->why);
+}
+
+gzc_ticket gzc_open_async(gzc_volume *volume, const char *path, int flags, mode_t mode,
+                          gzc_file **file, const struct gzc_async *how)
+{
+    *file = NULL;
+    int rc = open_refuse(volume, flags);
+    if (rc < 0)
         return rc;
+    struct open_op *op = handle_new_op(volume, sizeof(*op), path, &path);
+    if (!op)
+        return -ENOMEM;
+    if (open_init(op, volume, path, flags, mode, file) < 0) {
+        free(op);
+        return volume_fail(volume, &volume->why, -ENOMEM, "no memory for a file");
     }
-    handle_opened(volume);
-    *file = f;
-    return 0;
+    return op_submit(&op->path.op, open_start, how);
 }
 
 int gzc_create(gzc_volume *volume, const char *path, mode_t mode, gzc_file **file)
@@ -45,104 +52,133 @@ int gzc_create(gzc_volume *volume, const char *path, mode_t mode, gzc_file **fil
     return gzc_open(volume, path, O_CREAT | O_WRONLY | O_TRUNC, mode, file);
 }
 
-static int file_run(struct gzc_file *file, struct file_op *op, void (*start)(struct op *))
+gzc_ticket gzc_create_async(gzc_volume *volume, const char *path, mode_t mode, gzc_file **file,
+                            const struct gzc_async *how)
 {
-    op->file = file;
-    op_init(&op->op, file->volume);
-    return (int)op_run(&op->op, start, &file->why);
+    return gzc_open_async(volume, path, O_CREAT | O_WRONLY | O_TRUNC, mode, file, how);
 }
+
+/* ---- close ----------------------------------------------------------------------------------- */
 
 int gzc_close(gzc_file *file)
 {
     if (!file)
         return 0;
-    struct file_op op = {0};
-    op.file = file;
-    op_init(&op.op, file->volume);
-    int rc = (int)op_run(&op.op, close_start, &file->volume->why);
-    handle_closed(file->volume);
-    free(file);
-    return rc;
+    struct gzc_volume *v = file->volume;
+    int rc = handle_refuse_blocking(v, &v->why);
+    if (rc < 0)
+        return rc;
+    struct file_op op;
+    close_init(&op, file);
+    return (int)op_run(&op.op, close_start, &v->why);
 }
 
-size_t gzc_file_error(const gzc_file *file, char *text, size_t size)
+gzc_ticket gzc_close_async(gzc_file *file, const struct gzc_async *how)
 {
-    return handle_text(file->volume, &file->why, text, size);
-}
-
-static ssize_t transfer(struct gzc_file *file, uint32_t number, const struct iovec *iov, int iovcnt,
-                        off_t offset)
-{
-    int refused = number == GF_FOP_READ ? O_WRONLY : O_RDONLY;
-    if ((file->flags & O_ACCMODE) == refused)
-        return volume_fail(file->volume, &file->why, -EBADF,
-                           number == GF_FOP_READ ? "the file is open for writing only"
-                                                 : "the file is open for reading only");
-    if (iovcnt < 0 || offset < 0)
-        return volume_fail(file->volume, &file->why, -EINVAL, "negative offset or count");
-    size_t total = 0;
-    for (int i = 0; i < iovcnt; i++) {
-        if (iov[i].iov_len > (size_t)SSIZE_MAX - total)
-            return volume_fail(file->volume, &file->why, -EINVAL, "more than SSIZE_MAX bytes");
-        total += iov[i].iov_len;
+    struct gzc_volume *v = file->volume;
+    struct file_op *op = malloc(sizeof(*op));
+    struct async *a = op ? async_begin(v) : NULL;
+    if (!a) {
+        free(op);
+        return volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");
     }
-    if (total > (uint64_t)INT64_MAX - (uint64_t)offset)
-        return volume_fail(file->volume, &file->why, -EINVAL, "beyond the largest offset");
-    if (total == 0)
-        return 0;
-    struct io io;
-    io_init(&io, file, number, iov, iovcnt, total, (uint64_t)offset);
-    return (ssize_t)op_run(&io.op, io_start, &file->why);
+    close_init(op, file);
+    return async_start(a, &op->op, close_start, how);
 }
 
-ssize_t gzc_preadv(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset)
+/* ---- calls on an open file ------------------------------------------------------------------- */
+
+/* What a call needs beside the file. */
+struct file_call {
+    void (*start)(struct op *op);
+    bool datasync;
+    uint64_t length;
+    struct stat *st;
+};
+
+static void file_prepare(struct file_op *op, struct gzc_file *file, const struct file_call *call)
 {
-    return transfer(file, GF_FOP_READ, iov, iovcnt, offset);
+    file_op_init(op, file);
+    op->datasync = call->datasync;
+    op->length = call->length;
+    op->st = call->st;
 }
 
-ssize_t gzc_pread(gzc_file *file, void *buffer, size_t count, off_t offset)
+static int file_run(struct gzc_file *file, const struct file_call *call)
 {
-    struct iovec iov = {buffer, count};
-    return transfer(file, GF_FOP_READ, &iov, 1, offset);
+    struct file_op op;
+    file_prepare(&op, file, call);
+    return (int)op_run(&op.op, call->start, &file->why);
 }
 
-ssize_t gzc_pwritev(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset)
+static gzc_ticket file_submit(struct gzc_file *file, const struct file_call *call,
+                              const struct gzc_async *how)
 {
-    return transfer(file, GF_FOP_WRITE, iov, iovcnt, offset);
-}
-
-ssize_t gzc_pwrite(gzc_file *file, const void *buffer, size_t count, off_t offset)
-{
-    struct iovec iov = {(void *)buffer, count};
-    return transfer(file, GF_FOP_WRITE, &iov, 1, offset);
+    struct file_op *op = malloc(sizeof(*op));
+    if (!op)
+        return volume_fail(file->volume, &file->why, -ENOMEM, "no memory for an operation");
+    file_prepare(op, file, call);
+    return op_submit(&op->op, call->start, how);
 }
 
 int gzc_fsync(gzc_file *file)
 {
-    struct file_op op = {.datasync = false};
-    return file_run(file, &op, fsync_start);
+    return file_run(file, &(struct file_call){.start = fsync_start});
+}
+
+gzc_ticket gzc_fsync_async(gzc_file *file, const struct gzc_async *how)
+{
+    return file_submit(file, &(struct file_call){.start = fsync_start}, how);
 }
 
 int gzc_fdatasync(gzc_file *file)
 {
-    struct file_op op = {.datasync = true};
-    return file_run(file, &op, fsync_start);
+    return file_run(file, &(struct file_call){.start = fsync_start, .datasync = true});
 }
 
-int gzc_ftruncate(gzc_file *file, off_t length)
+gzc_ticket gzc_fdatasync_async(gzc_file *file, const struct gzc_async *how)
+{
+    return file_submit(file, &(struct file_call){.start = fsync_start, .datasync = true}, how);
+}
+
+static int ftruncate_refuse(struct gzc_file *file, off_t length)
 {
     if (length < 0)
         return volume_fail(file->volume, &file->why, -EINVAL, "negative length");
     if ((file->flags & O_ACCMODE) == O_RDONLY)
         return volume_fail(file->volume, &file->why, -EINVAL, "the file is open for reading only");
-    struct file_op op = {.length = (uint64_t)length};
-    return file_run(file, &op, ftruncate_start);
+    return 0;
+}
+
+int gzc_ftruncate(gzc_file *file, off_t length)
+{
+    const struct file_call call = {.start = ftruncate_start, .length = (uint64_t)length};
+    int rc = ftruncate_refuse(file, length);
+    return rc < 0 ? rc : file_run(file, &call);
+}
+
+gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_async *how)
+{
+    const struct file_call call = {.start = ftruncate_start, .length = (uint64_t)length};
+    int rc = ftruncate_refuse(file, length);
+    return rc < 0 ? rc : file_submit(file, &call, how);
 }
 
 int gzc_fstat(gzc_file *file, struct stat *st)
 {
-    struct file_op op = {.st = st};
-    return file_run(file, &op, fstat_start);
+    return file_run(file, &(struct file_call){.start = fstat_start, .st = st});
+}
+
+gzc_ticket gzc_fstat_async(gzc_file *file, struct stat *st, const struct gzc_async *how)
+{
+    return file_submit(file, &(struct file_call){.start = fstat_start, .st = st}, how);
+}
+
+/* ---- about a file ---------------------------------------------------------------------------- */
+
+size_t gzc_file_error(const gzc_file *file, char *text, size_t size)
+{
+    return handle_text(file->volume, &file->why, text, size);
 }
 
 int gzc_file_stats(const gzc_file *file, struct gzc_stats *stats, size_t size)

@@ -2,20 +2,12 @@
 #ifndef API_HANDLE_H
 #define API_HANDLE_H
 
-#include "volume/volume.h"
+#include "volume/async.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-static inline void handle_opened(struct gzc_volume *v)
-{
-    __atomic_add_fetch(&v->handles, 1, __ATOMIC_RELAXED);
-}
-
-static inline void handle_closed(struct gzc_volume *v)
-{
-    __atomic_sub_fetch(&v->handles, 1, __ATOMIC_RELAXED);
-}
+#include <stdlib.h>
+#include <string.h>
 
 /** Copies a handle's text out, as snprintf(). */
 static inline size_t handle_text(const struct gzc_volume *v, const struct errtext *why, char *text,
@@ -32,11 +24,36 @@ static inline size_t handle_text(const struct gzc_volume *v, const struct errtex
  *  -ENOTCONN, -EROFS, else 0. */
 static inline int handle_refuse(struct gzc_volume *v, bool change)
 {
-    if (!v->mounted)
+    if (!__atomic_load_n(&v->mounted, __ATOMIC_RELAXED))
         return volume_fail(v, &v->why, -ENOTCONN, "the volume is not mounted");
     if (change && v->topology.read_only)
         return volume_fail(v, &v->why, -EROFS, "the volume is read-only");
     return 0;
+}
+
+/** Refuses a blocking call in a callback: -EDEADLK, else 0. For calls that would lose something if
+ *  op_run() refused them. */
+static inline int handle_refuse_blocking(struct gzc_volume *v, struct errtext *why)
+{
+    return engine_in_callback(&v->engine)
+               ? volume_fail(v, why, -EDEADLK, "a blocking call in a callback")
+               : 0;
+}
+
+/**
+ * Memory for an asynchronous operation on @p path, to be freed by op_submit(): @p size bytes, and a
+ * copy of the path behind them, at *copy. NULL: no memory, with the text set.
+ */
+static inline void *handle_new_op(struct gzc_volume *v, size_t size, const char *path,
+                                  const char **copy)
+{
+    size_t length = strlen(path) + 1;
+    char *op = malloc(size + length);
+    if (op)
+        *copy = memcpy(op + size, path, length);
+    else
+        volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");
+    return op;
 }
 
 #endif

@@ -1,10 +1,7 @@
 /* gzc.h: volumes, and what is going on in them. */
 #include "api/handle.h"
 #include "volume/mount.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "volume/ping.h"
 
 const char *gzc_version(void)
 {
@@ -23,16 +20,6 @@ int gzc_mount(const char *uri, gzc_volume **volume)
         return rc;
     }
     return volume_mount(v, uri);
-}
-
-int gzc_unmount(gzc_volume *volume)
-{
-    if (!volume)
-        return 0;
-    if (__atomic_load_n(&volume->handles, __ATOMIC_RELAXED))
-        return volume_fail(volume, &volume->why, -EBUSY, "files or directories are still open");
-    volume_free(volume);
-    return 0;
 }
 
 size_t gzc_error(const gzc_volume *volume, char *text, size_t size)
@@ -123,9 +110,11 @@ int gzc_volume_options(const gzc_volume *volume,
                  : uri->ping_timeout_ms / 1e3);
     snprintf(nconnect, sizeof(nconnect), "%d", uri->nconnect);
     snprintf(busy, sizeof(busy), "%d", uri->busy_poll_us);
+    if (uri->busy_poll_us < 0)
+        snprintf(busy, sizeof(busy), "adaptive");
     const char *const own[][2] = {
         {"timeout", timeout},   {"connect_timeout", connect}, {"ping_timeout", ping},
-        {"nconnect", nconnect}, {"busy_poll_us", busy},
+        {"nconnect", nconnect}, {"busy_poll_us", busy},       {"ordered", uri->ordered ? "1" : "0"},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !rc; i++)
@@ -142,38 +131,25 @@ int gzc_volume_options(const gzc_volume *volume,
 
 /* ---- ping ------------------------------------------------------------------------------------ */
 
-struct ping {
-    struct rpc_call call; /* first */
-    struct engine *engine;
-    struct waiter waiter;
-    uint8_t head[RPC_HEAD_MAX];
-};
-
-static void ping_done(struct rpc_call *call)
-{
-    struct ping *ping = (struct ping *)call;
-    waiter_wake(ping->engine, &ping->waiter);
-}
-
 int gzc_ping(gzc_volume *volume, int index, uint64_t *nanoseconds)
 {
     struct session *s = find_brick(volume, index);
-    struct ping ping;
     if (!s)
         return volume_fail(volume, &volume->why, -EINVAL, "no such brick");
-    rpc_ping_call(&ping.call, ping.head);
-    ping.call.done = ping_done;
-    ping.call.deadline = clock_now() + volume->timeout;
-    ping.engine = &volume->engine;
-    waiter_init(&ping.waiter);
-    uint64_t start = clock_now();
-    rpc_post(session_connection(s), &ping.call);
-    engine_wait(&volume->engine, &ping.waiter);
-    *nanoseconds = clock_now() - start;
-    if (ping.call.error) {
-        struct errtext why;
-        session_text(&why, s, &ping.call, "PING", NULL, ping.call.error);
-        return volume_fail(volume, &volume->why, ping.call.error, why.text);
-    }
-    return 0;
+    struct ping_op op;
+    ping_init(&op, volume, s, nanoseconds);
+    return (int)op_run(&op.op, ping_start, &volume->why);
+}
+
+gzc_ticket gzc_ping_async(gzc_volume *volume, int index, uint64_t *nanoseconds,
+                          const struct gzc_async *how)
+{
+    struct session *s = find_brick(volume, index);
+    struct ping_op *op = s ? malloc(sizeof(*op)) : NULL;
+    if (!s)
+        return volume_fail(volume, &volume->why, -EINVAL, "no such brick");
+    if (!op)
+        return volume_fail(volume, &volume->why, -ENOMEM, "no memory for an operation");
+    ping_init(op, volume, s, nanoseconds);
+    return op_submit(&op->op, ping_start, how);
 }

@@ -114,6 +114,11 @@ static void fop_done(struct xdr_call *call)
     fop->done(fop);
 }
 
+static void fop_cancelled(struct rpc_call *call)
+{
+    fop_done((struct xdr_call *)call);
+}
+
 void fop_post(struct session *s, struct fop *fop, uint32_t number, void *arguments,
               const struct fop_context *context, void (*done)(struct fop *))
 {
@@ -126,6 +131,7 @@ void fop_post(struct session *s, struct fop *fop, uint32_t number, void *argumen
         credential,
         s->identity->credential_length,
         context->deadline,
+        context->owner,
     };
     memcpy(credential, s->identity->credential, s->identity->credential_length);
     fop_stamp(credential, number, context);
@@ -133,6 +139,11 @@ void fop_post(struct session *s, struct fop *fop, uint32_t number, void *argumen
     fop->number = number;
     fop->done = done;
     memset(&fop->results, 0, sizeof(fop->results));
+    if (context->cancelled) {
+        fop->call = (struct xdr_call){.rpc.done = fop_cancelled};
+        rpc_post_failed(session_connection(s), &fop->call.rpc, -ECANCELED);
+        return;
+    }
     xdr_call_post(session_connection(s), &fop->call, &procedure, &identity, arguments,
                   &fop->results, fop_done);
 }

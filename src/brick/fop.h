@@ -40,8 +40,11 @@ struct fop {
 /** What an operation carries beside its arguments. */
 struct fop_context {
     uint64_t deadline;
-    bool utime;   /* the volume keeps times by the clients' clocks (features/utime) */
-    bool noatime; /* of utime: reading moves no time */
+    const void *owner; /* of the calls, for rpc_cancel() */
+    bool cancelled;    /* posts no more calls: they end with -ECANCELED */
+    bool keep;         /* is not to be cancelled */
+    bool utime;        /* the volume keeps times by the clients' clocks (features/utime) */
+    bool noatime;      /* of utime: reading moves no time */
 };
 
 /** Posts operation @p number with @p arguments (the gf_..._args of it), which are not needed any

@@ -20,7 +20,7 @@ struct glusterd_query {
     int error; /* -errno: the question was not answered */
     struct errtext why;
     void *arg; /* the asker's */
-    /** By the leader, without the lock; results are there if error is 0, to be xdr_free()d. */
+    /** By the leader; results are there if error is 0, to be xdr_free()d. */
     void (*done)(struct glusterd_query *q);
 };
 

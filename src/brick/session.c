@@ -18,13 +18,11 @@ static void session_down(struct session *s, int error, const struct errtext *why
 {
     bool starting = s->state != SESSION_UP && s->state != SESSION_DOWN;
     dial_end(&s->dial);
-    engine_lock(s->engine);
     s->state = SESSION_DOWN;
     s->why = *why;
     s->up = 0;
     s->address[0] = '\0';
     timer_set(s->engine, &s->retry, CLOCK_NEVER);
-    engine_unlock(s->engine);
     for (unsigned i = 0; i < s->nconnect; i++) {
         struct rpc_conn *conn = s->connections[i];
         if (conn->state != RPC_CLOSED) {
@@ -54,9 +52,7 @@ static void hands_shaken(struct xdr_call *call)
     if (s->state != SESSION_HANDSHAKE)
         return; /* the connection broke, and the session knows */
     if (error == -EAGAIN && clock_now() + RETRY_INTERVAL < s->deadline) {
-        engine_lock(s->engine);
         timer_set(s->engine, &s->retry, clock_now() + RETRY_INTERVAL);
-        engine_unlock(s->engine);
         return;
     }
     if (error == 0 && (error = rpc_ping_start(conn, s->ping_timeout)) < 0)
@@ -65,9 +61,7 @@ static void hands_shaken(struct xdr_call *call)
         session_down(s, error, &why);
         return;
     }
-    engine_lock(s->engine);
     s->up++;
-    engine_unlock(s->engine);
     next_connection(s);
 }
 
@@ -106,10 +100,8 @@ static void session_connected(struct rpc_conn *conn, int error)
         session_down(s, error, &why);
         return;
     }
-    engine_lock(s->engine);
     name_peer(s, conn->transport->fd);
     s->state = SESSION_HANDSHAKE;
-    engine_unlock(s->engine);
     shake_hands(s);
 }
 static void connection_down(struct rpc_conn *conn, int error)
@@ -148,9 +140,7 @@ static const struct rpc_conn_user session_user = {
 static void next_connection(struct session *s)
 {
     if (s->up == s->nconnect) {
-        engine_lock(s->engine);
         s->state = SESSION_UP;
-        engine_unlock(s->engine);
         s->started(s, 0);
         return;
     }
@@ -214,9 +204,9 @@ void session_start(struct session *s, uint64_t deadline)
 {
     s->deadline = deadline;
     s->caller = (struct xdr_identity){
-        s->identity->credential,
-        s->identity->credential_length,
-        deadline,
+        .credential = s->identity->credential,
+        .credential_length = s->identity->credential_length,
+        .deadline = deadline,
     };
     s->up = 0;
     s->port = s->spec->port;
@@ -230,7 +220,7 @@ struct rpc_conn *session_connection(struct session *s)
 {
     if (s->nconnect == 1)
         return s->connections[0];
-    return s->connections[__atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED) % s->nconnect];
+    return s->connections[s->next++ % s->nconnect];
 }
 
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
@@ -258,15 +248,22 @@ struct session *session_new(struct engine *e, const struct brick_spec *spec,
     return s;
 }
 
+void session_stop(struct session *s)
+{
+    s->state = SESSION_DOWN;
+    errtext_set(&s->why, ESHUTDOWN, "%s: the volume is being unmounted", s->label);
+    dial_end(&s->dial);
+    timer_remove(s->engine, &s->retry);
+    for (unsigned i = 0; i < s->nconnect; i++)
+        if (s->connections[i])
+            rpc_conn_fail(s->connections[i], -ESHUTDOWN);
+}
+
 void session_free(struct session *s)
 {
     if (!s)
         return;
-    s->state = SESSION_DOWN;
-    dial_end(&s->dial);
-    engine_lock(s->engine);
-    timer_remove(s->engine, &s->retry);
-    engine_unlock(s->engine);
+    session_stop(s);
     for (unsigned i = 0; i < s->nconnect; i++)
         rpc_conn_free(s->connections[i]);
     free(s);

@@ -75,6 +75,9 @@ struct session {
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
                             const struct identity *identity, unsigned nconnect,
                             uint64_t ping_timeout);
+/** Closes the connections: their calls end with -ESHUTDOWN. By the leader, or while nobody leads.
+ */
+void session_stop(struct session *s);
 /** Closes and frees, without waiting for the network. NULL is ignored. No call is under way, and no
  *  other thread uses the engine. */
 void session_free(struct session *s);

@@ -13,13 +13,18 @@
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Sends what is queued, as far as the peer takes it. Locked; the lock is dropped during the system
- * call, and what other threads queue meanwhile goes out with the next one. */
-static void conn_flush(struct rpc_conn *conn)
+/* The lock is dropped during the system call, and what other threads queue meanwhile goes out with
+ * the next one. */
+void rpc_conn_flush(struct rpc_conn *conn)
 {
     struct engine *e = conn->engine;
     struct transport *t = conn->transport;
-    if (conn->tx_busy || conn->expecting || conn->state != RPC_OPEN)
+    if (conn->expecting) {
+        conn->tx_held = true;
+        engine_kick(e);
+        return;
+    }
+    if (conn->tx_busy || conn->state != RPC_OPEN)
         return;
     conn->tx_busy = true;
     while (!conn->broken && !conn->tx_waiters && t->ops->tx_prepare(t)) {
@@ -38,7 +43,17 @@ static void conn_flush(struct rpc_conn *conn)
         pthread_cond_broadcast(&conn->tx_idle);
 }
 
-/* Waits until no thread is in a send: a matter of one non-blocking system call. Locked. */
+static void conn_mark_unsent(struct rpc_conn *conn)
+{
+    struct engine *e = conn->engine;
+    if (conn->is_unsent)
+        return;
+    conn->is_unsent = true;
+    conn->next_unsent = e->unsent;
+    e->unsent = conn;
+}
+
+/* Waits until no thread is in a send: a matter of one non-blocking system call. */
 static void conn_tx_pause(struct rpc_conn *conn)
 {
     conn->tx_waiters++;
@@ -58,6 +73,7 @@ static void slot_take(struct rpc_conn *conn, struct rpc_call *call)
     slot->call = call;
     call->xid = slot->generation << RPC_SLOT_BITS | index;
     conn->posted++;
+    conn->engine->posted++;
     conn->latest = call;
 }
 
@@ -67,6 +83,7 @@ static void slot_release(struct rpc_conn *conn, struct rpc_call *call)
     conn->slots[index].call = NULL;
     conn->free_slots[conn->free_count++] = (uint16_t)index;
     conn->posted--;
+    conn->engine->posted--;
     if (conn->latest == call)
         conn->latest = NULL;
 }
@@ -90,45 +107,98 @@ bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid)
 
 /* ---- posting --------------------------------------------------------------------------------- */
 
-/* Gives a call a slot and queues it for sending. Locked. */
-static void conn_launch(struct rpc_conn *conn, struct rpc_call *call)
+static void call_over(struct task *task)
 {
-    slot_take(conn, call);
-    wire_put32(call->message.head + TRANSPORT_HEADROOM, call->xid);
-    conn->transport->ops->tx_queue(conn->transport, &call->message);
-    counter_add(&conn->engine->counters.calls, 1);
+    struct rpc_call *call = (struct rpc_call *)task;
+    call->done(call);
+}
+
+static void call_end(struct rpc_conn *conn, struct rpc_call *call, int error)
+{
+    call->posted = false;
+    call->error = error;
+    call->over.run = call_over;
+    engine_defer(conn->engine, &call->over);
+}
+
+static void conn_watch_deadline(struct rpc_conn *conn, const struct rpc_call *call)
+{
     if (call->deadline < conn->earliest) {
         conn->earliest = call->deadline;
         timer_set(conn->engine, &conn->deadline, call->deadline);
     }
 }
 
-void rpc_post(struct rpc_conn *conn, struct rpc_call *call)
+/* Gives a call a slot and queues it for sending. */
+static void conn_launch(struct rpc_conn *conn, struct rpc_call *call)
 {
     struct engine *e = conn->engine;
+    slot_take(conn, call);
+    wire_put32(call->message.head + TRANSPORT_HEADROOM, call->xid);
+    conn->transport->ops->tx_queue(conn->transport, &call->message);
+    conn_mark_unsent(conn);
+    counter_add(&e->counters.calls, 1);
+    if (e->state == ENGINE_POLLING && conn->posted == 1)
+        engine_kick(e); /* the leader does not look at this connection */
+}
+
+static void call_reset(struct rpc_conn *conn, struct rpc_call *call)
+{
     call->conn = conn;
     call->error = 0;
     call->op_ret = call->op_errno = 0;
     call->landed = call->staged = 0;
     call->next = NULL;
-    engine_lock(e);
+}
+
+void rpc_post(struct rpc_conn *conn, struct rpc_call *call)
+{
+    call_reset(conn, call);
     if (conn->state != RPC_OPEN) {
-        call->error = -ENOTCONN;
-        engine_over(e, call);
-    } else if (conn->free_count == 0) {
-        call->posted = true;
+        call_end(conn, call, -ENOTCONN);
+        return;
+    }
+    call->posted = true;
+    conn_watch_deadline(conn, call);
+    if (conn->free_count) {
+        conn_launch(conn, call);
+    } else {
         *conn->queue_end = call;
         conn->queue_end = &call->next;
-        if (call->deadline < conn->earliest) {
-            conn->earliest = call->deadline;
-            timer_set(e, &conn->deadline, call->deadline);
-        }
-    } else {
-        call->posted = true;
-        conn_launch(conn, call);
-        conn_flush(conn);
     }
-    engine_unlock(e);
+}
+
+void rpc_post_failed(struct rpc_conn *conn, struct rpc_call *call, int error)
+{
+    call_reset(conn, call);
+    call_end(conn, call, error);
+}
+
+/* ---- expecting: one reply alone is on its way -------------------------------------------------
+ */
+
+static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
+{
+    struct rpc_conn *conn = user;
+    struct rpc_call *call = conn->latest;
+    bool sole =
+        conn->posted == 1 && conn->late == 0 && call && !call->message.queued && !conn->tx_busy;
+    if (sole) {
+        *to = call->land;
+        *length = call->land_length;
+        conn->expecting = call;
+    }
+    return sole;
+}
+
+static void conn_expected(void *user)
+{
+    struct rpc_conn *conn = user;
+    conn->expecting = NULL;
+    if (conn->tx_held) {
+        conn->tx_held = false;
+        conn_mark_unsent(conn);
+    }
 }
 
 /* ---- ending ---------------------------------------------------------------------------------- */
@@ -148,7 +218,7 @@ static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
                 conn->engine->broken = true;
             }
         }
-        conn_flush(conn);
+        conn_mark_unsent(conn);
     }
     if (m->payload_length) {
         call->landed = m->sent > m->head_length ? m->sent - m->head_length : 0;
@@ -161,22 +231,17 @@ void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error)
     struct engine *e = conn->engine;
     call_withdraw(conn, call);
     slot_release(conn, call);
-    call->posted = false;
-    call->error = error;
     counter_add(&e->counters.bytes_landed, call->landed);
     counter_add(&e->counters.bytes_staged, call->staged);
-    engine_over(e, call);
-    if (conn->expecting == call) {
-        conn->expecting = NULL;
-        conn_flush(conn);
-    }
+    call_end(conn, call, error);
+    if (conn->expecting == call)
+        conn_expected(conn);
     if (conn->queue) {
         struct rpc_call *next = conn->queue;
         conn->queue = next->next;
         if (!conn->queue)
             conn->queue_end = &conn->queue;
         conn_launch(conn, next);
-        conn_flush(conn);
     }
 }
 
@@ -187,12 +252,10 @@ static void call_unqueue(struct rpc_conn *conn, struct rpc_call **link, int erro
     *link = call->next;
     if (!*link)
         conn->queue_end = link;
-    call->posted = false;
-    call->error = error;
-    engine_over(conn->engine, call);
+    call_end(conn, call, error);
 }
 
-/* Ends a call without its reply: rule 1 holds from here on. Locked, by the leader. */
+/* Ends a call without its reply: rule 1 holds from here on. By the leader. */
 static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
 {
     bool arriving = conn->arriving == call;
@@ -207,37 +270,54 @@ static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
     rpc_end(conn, call, error);
 }
 
-static void deadline_fire(struct timer *timer)
+/* Retires the calls that are due at `now` or belong to `owner`, and returns the earliest deadline
+ * of those that are left. */
+static uint64_t conn_retire(struct rpc_conn *conn, uint64_t now, const void *owner, int error)
 {
-    struct rpc_conn *conn =
-        (struct rpc_conn *)((char *)timer - offsetof(struct rpc_conn, deadline));
-    struct engine *e = conn->engine;
-    uint64_t now = clock_now();
     uint64_t earliest = CLOCK_NEVER;
-    engine_lock(e);
-    for (struct rpc_call **link = &conn->queue; *link;) {
-        if ((*link)->deadline <= now) {
-            call_unqueue(conn, link, -ETIMEDOUT);
+    for (struct rpc_call **link = &conn->queue, *call; (call = *link);) {
+        if (call->deadline <= now || (owner && call->owner == owner)) {
+            call_unqueue(conn, link, error);
             continue;
         }
-        if ((*link)->deadline < earliest)
-            earliest = (*link)->deadline;
-        link = &(*link)->next;
+        if (call->deadline < earliest)
+            earliest = call->deadline;
+        link = &call->next;
     }
     for (unsigned i = 0; i < RPC_SLOTS; i++) {
         struct rpc_call *call = conn->slots[i].call;
-        if (call && call->deadline <= now)
-            call_retire(conn, call, -ETIMEDOUT);
+        if (call && (call->deadline <= now || (owner && call->owner == owner)))
+            call_retire(conn, call, error);
         call = conn->slots[i].call; /* a queued one may have taken the slot */
         if (call && call->deadline < earliest)
             earliest = call->deadline;
     }
-    conn->earliest = earliest;
-    timer_set(e, &conn->deadline, earliest);
-    engine_unlock(e);
+    return earliest;
+}
+
+static void deadline_fire(struct timer *timer)
+{
+    struct rpc_conn *conn =
+        (struct rpc_conn *)((char *)timer - offsetof(struct rpc_conn, deadline));
+    conn->earliest = conn_retire(conn, clock_now(), NULL, -ETIMEDOUT);
+    timer_set(conn->engine, &conn->deadline, conn->earliest);
+}
+
+void rpc_cancel(struct engine *e, const void *owner)
+{
+    for (struct rpc_conn *conn = e->connections; conn; conn = conn->next)
+        conn_retire(conn, 0, owner, -ECANCELED);
 }
 
 /* ---- connection ------------------------------------------------------------------------------ */
+
+static void list_remove(struct rpc_conn **link, const struct rpc_conn *conn, size_t next)
+{
+    while (*link && *link != conn)
+        link = (struct rpc_conn **)((char *)*link + next);
+    if (*link)
+        *link = *(struct rpc_conn **)((char *)conn + next);
+}
 
 static void conn_close(struct rpc_conn *conn, int error)
 {
@@ -245,17 +325,13 @@ static void conn_close(struct rpc_conn *conn, int error)
     conn_tx_pause(conn);
     conn->state = RPC_CLOSED;
     conn->transport->ops->close(conn->transport);
-    for (struct rpc_conn **link = &e->connections; *link; link = &(*link)->next) {
-        if (*link == conn) {
-            *link = conn->next;
-            break;
-        }
-    }
+    list_remove(&e->connections, conn, offsetof(struct rpc_conn, next));
     timer_set(e, &conn->deadline, CLOCK_NEVER);
     timer_set(e, &conn->connect_timer, CLOCK_NEVER);
     rpc_ping_stop(conn);
     conn->earliest = CLOCK_NEVER;
     conn->arriving = conn->expecting = NULL;
+    conn->tx_held = false;
     conn->broken = 0;
     conn->hung_up = false;
     conn->late = 0;
@@ -272,9 +348,7 @@ void rpc_conn_fail(struct rpc_conn *conn, int error)
 {
     if (conn->state == RPC_CLOSED)
         return;
-    engine_lock(conn->engine);
     conn_close(conn, error);
-    engine_unlock(conn->engine);
     conn->user->down(conn, error);
 }
 
@@ -287,36 +361,67 @@ static void conn_make_ready(struct rpc_conn *conn)
     conn->engine->ready = conn;
 }
 
-bool rpc_conn_receive(struct rpc_conn *conn)
+/* Takes in what a receive has brought. Returns whether there may be more. */
+static bool conn_take_in(struct rpc_conn *conn)
 {
     struct transport *t = conn->transport;
-    if (conn->state != RPC_OPEN)
-        return false;
-    t->ops->rx_prepare(t);
-    t->ops->rx_issue(t);
     int rc = t->ops->rx_finish(t);
     if (rc < 0) {
         rpc_conn_fail(conn, rc);
-        return true;
+        return false;
     }
     conn->heard += t->received;
-    if (rc > 0 || conn->hung_up)
+    return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
+}
+
+/* What the calls that are over go on with is sent when this returns; so a fair share is a quarter
+ * of what is under way: the server has the rest to work on meanwhile. */
+void rpc_conn_receive(struct rpc_conn *conn)
+{
+    struct transport *t = conn->transport;
+    unsigned share = conn->posted / 4 ? conn->posted / 4 : 1, posted = conn->posted;
+    bool more = conn->state == RPC_OPEN;
+    while (more) {
+        t->ops->rx_prepare(t);
+        engine_unlock(conn->engine);
+        t->ops->rx_issue(t);
+        engine_lock(conn->engine);
+        more = conn_take_in(conn);
+        if (conn->posted + share <= posted)
+            break;
+    }
+    if (more)
         conn_make_ready(conn);
-    return t->received;
+}
+
+bool rpc_conn_poll_begin(struct rpc_conn *conn)
+{
+    if (conn->state != RPC_OPEN || !conn->posted)
+        return false;
+    conn->transport->ops->rx_prepare(conn->transport);
+    return true;
+}
+
+bool rpc_conn_poll(struct rpc_conn *conn)
+{
+    return conn->transport->ops->rx_issue(conn->transport);
+}
+
+void rpc_conn_poll_end(struct rpc_conn *conn)
+{
+    if (conn_take_in(conn))
+        conn_make_ready(conn);
 }
 
 static void conn_connected(struct rpc_conn *conn, int error)
 {
-    struct engine *e = conn->engine;
-    engine_lock(e);
     if (error) {
         errtext_set(&conn->why, error, "%s", errtext_errno(error));
         conn_close(conn, error);
     } else {
         conn->state = RPC_OPEN;
-        timer_set(e, &conn->connect_timer, CLOCK_NEVER);
+        timer_set(conn->engine, &conn->connect_timer, CLOCK_NEVER);
     }
-    engine_unlock(e);
     conn->user->connected(conn, error);
 }
 
@@ -343,10 +448,8 @@ void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events)
     if (conn->hung_up || epoll_events & EPOLLIN)
         conn_make_ready(conn);
     if (epoll_events & EPOLLOUT && t->blocked) {
-        engine_lock(conn->engine);
         t->ops->tx_ready(t);
-        conn_flush(conn);
-        engine_unlock(conn->engine);
+        conn_mark_unsent(conn);
     }
 }
 
@@ -355,7 +458,6 @@ void rpc_connect(struct rpc_conn *conn, const struct sockaddr *address, socklen_
 {
     struct engine *e = conn->engine;
     struct transport *t = conn->transport;
-    engine_lock(e);
     conn->state = RPC_CONNECTING;
     conn->next = e->connections;
     e->connections = conn;
@@ -369,36 +471,6 @@ void rpc_connect(struct rpc_conn *conn, const struct sockaddr *address, socklen_
             conn->connect_error = -errno;
     }
     timer_set(e, &conn->connect_timer, conn->connect_error ? 0 : deadline);
-    engine_unlock(e);
-}
-
-/* ---- what the transport asks ----------------------------------------------------------------- */
-
-static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
-{
-    struct rpc_conn *conn = user;
-    engine_lock(conn->engine);
-    struct rpc_call *call = conn->latest;
-    bool sole =
-        conn->posted == 1 && conn->late == 0 && call && !call->message.queued && !conn->tx_busy;
-    if (sole) {
-        *to = call->land;
-        *length = call->land_length;
-        conn->expecting = call;
-    }
-    engine_unlock(conn->engine);
-    return sole;
-}
-
-static void conn_expected(void *user)
-{
-    struct rpc_conn *conn = user;
-    if (!conn->expecting)
-        return; /* its reply has come */
-    engine_lock(conn->engine);
-    conn->expecting = NULL;
-    conn_flush(conn);
-    engine_unlock(conn->engine);
 }
 
 static const struct transport_user conn_transport_user = {
@@ -441,19 +513,13 @@ void rpc_conn_free(struct rpc_conn *conn)
     if (!conn)
         return;
     struct engine *e = conn->engine;
-    engine_lock(e);
     if (conn->state != RPC_CLOSED)
         conn_close(conn, -ESHUTDOWN);
     timer_remove(e, &conn->deadline);
     timer_remove(e, &conn->connect_timer);
     timer_remove(e, &conn->ping_timer);
-    engine_unlock(e);
-    for (struct rpc_conn **link = &e->ready; *link; link = &(*link)->next_ready) {
-        if (*link == conn) {
-            *link = conn->next_ready;
-            break;
-        }
-    }
+    list_remove(&e->ready, conn, offsetof(struct rpc_conn, next_ready));
+    list_remove(&e->unsent, conn, offsetof(struct rpc_conn, next_unsent));
     if (conn->transport)
         conn->transport->ops->free(conn->transport);
     pthread_cond_destroy(&conn->tx_idle);

@@ -8,12 +8,14 @@
  *
  *              rpc_post            reply                 done()
  *   (idle) ------------> POSTED ---------> OVER -------------------> (idle)
- *                          |    deadline,   ^    by the leader
+ *                          |    deadline,   ^    a task of the leader's
+ *                          |    cancel,     |
  *                          |    connection  |
  *                          +----------------+
  *                            retired: from here on its memory is the caller's again
  *
  * Whatever happens, done() runs exactly once for each call posted, never from inside rpc_post().
+ * All functions are to be called locked.
  */
 #ifndef RPC_CONN_H
 #define RPC_CONN_H
@@ -31,16 +33,17 @@ struct rpc_conn;
 
 /** One call. The memory is the poster's and must stay until done() has been called. */
 struct rpc_call {
+    struct task over;
     struct message message; /* what goes out; head, head_length, payload are the poster's to set */
     struct iov_cursor land; /* where the reply's payload goes */
     uint32_t land_length; /* bytes the caller has asked for; 0: this call's reply has no payload */
     bool lands;           /* the reply is READ's, even if 0 bytes are asked for */
     uint64_t deadline;    /* nanoseconds, monotonic; CLOCK_NEVER */
+    const void *owner;    /* for rpc_cancel(); may be NULL */
     /** Takes in the body of a reply (behind the RPC header) that the server executed: by the
-     * leader, without the lock. 0, or -errno (-EPROTO closes the connection). Not for calls that
-     * land. */
+     * leader. 0, or -errno (-EPROTO closes the connection). Not for calls that land. */
     int (*decode)(struct rpc_call *call, const uint8_t *body, size_t length);
-    /** The call is over. By the leader, without the lock; may post again, may free the memory. */
+    /** The call is over. By the leader; may post again, may free the memory. */
     void (*done)(struct rpc_call *call);
 
     /* results */
@@ -56,7 +59,7 @@ struct rpc_call {
     bool posted;
 };
 
-/** Calls that the owner of a connection answers; all by the leader, without the lock. */
+/** Calls that the owner of a connection answers; all by the leader. */
 struct rpc_conn_user {
     /** The outcome of rpc_connect(): 0, or -errno with text in conn->why. */
     void (*connected)(struct rpc_conn *conn, int error);
@@ -81,9 +84,9 @@ struct rpc_conn {
     enum { RPC_CLOSED, RPC_CONNECTING, RPC_OPEN } state;
     struct errtext why;    /* of the last failure */
     struct rpc_conn *next; /* engine's list */
-    struct rpc_conn *next_ready;
-    bool is_ready;
-    bool hung_up; /* leader's: no event will tell of the end again: receive until it shows */
+    struct rpc_conn *next_ready, *next_unsent, *next_polled;
+    bool is_ready, is_unsent;
+    bool hung_up; /* no event will tell of the end again: receive until it shows */
 
     struct rpc_slot *slots;
     uint16_t *free_slots;
@@ -93,6 +96,7 @@ struct rpc_conn {
     unsigned late;                       /* retired calls whose replies have not come yet */
 
     bool tx_busy;        /* a thread sends; the lock is dropped meanwhile */
+    bool tx_held;        /* there is something to send, but a reply is expected */
     unsigned tx_waiters; /* threads that need the sender to pause */
     pthread_cond_t tx_idle;
     int broken; /* sending failed: the leader is to close the connection with this error */
@@ -100,7 +104,7 @@ struct rpc_conn {
     struct rpc_call *latest; /* posted last, while it is */
     struct rpc_call
         *expecting;            /* the leader receives its reply and no other: nothing new is sent */
-    struct rpc_call *arriving; /* leader's: whose reply is coming in */
+    struct rpc_call *arriving; /* whose reply is coming in */
 
     uint64_t earliest;     /* no posted call has an earlier deadline */
     struct timer deadline; /* at `earliest` */
@@ -117,8 +121,8 @@ struct rpc_conn {
 
 /** A closed connection. NULL: no memory. */
 struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg);
-/** Closes and frees. Calls still posted end with -ESHUTDOWN; the leader runs their done() later.
- *  By the leader, or before/after anybody else uses the engine. */
+/** Closes and frees. Calls still posted end with -ESHUTDOWN; the leader runs their done() later,
+ *  in which call->conn is no longer valid. By the leader, or while nobody leads. */
 void rpc_conn_free(struct rpc_conn *conn);
 
 /** Begins to connect; user->connected tells the outcome, at the latest at @p deadline. */
@@ -129,8 +133,12 @@ void rpc_connect(struct rpc_conn *conn, const struct sockaddr *address, socklen_
  *  user->down runs. By the leader. */
 void rpc_conn_fail(struct rpc_conn *conn, int error);
 
-/** Sends a call. Any thread. */
+/** Posts a call, to be sent with the next engine_flush(). Any thread. */
 void rpc_post(struct rpc_conn *conn, struct rpc_call *call);
+/** Posts a call that has ended already, with @p error: only its done() is to run. Any thread. */
+void rpc_post_failed(struct rpc_conn *conn, struct rpc_call *call, int error);
+/** Retires all calls of @p owner, with -ECANCELED. By the leader. */
+void rpc_cancel(struct engine *e, const void *owner);
 
 /**
  * From now on, while calls are posted, silence of @p timeout nanoseconds makes the connection ask
@@ -143,10 +151,17 @@ void rpc_ping_stop(struct rpc_conn *conn);
 /** Makes @p call a ping, allocated by the caller with a head of RPC_HEAD_MAX bytes at @p head. */
 void rpc_ping_call(struct rpc_call *call, uint8_t *head);
 
-/* for engine.c */
-/** Receives what is there. By the leader. @return whether anything came. */
-bool rpc_conn_receive(struct rpc_conn *conn);
+/* for lead.c and await.c */
+/** Sends what is queued, as far as the peer takes it. Any thread. */
+void rpc_conn_flush(struct rpc_conn *conn);
+/** Receives what is there, or a fair share of it. By the leader. */
+void rpc_conn_receive(struct rpc_conn *conn);
 /** The descriptor polled ready. By the leader. */
 void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events);
+/** Busy polling by the leader: prepares a receive, if a reply is due; tries it, without the lock,
+ *  true if that brought something or an error; takes in what came. */
+bool rpc_conn_poll_begin(struct rpc_conn *conn);
+bool rpc_conn_poll(struct rpc_conn *conn);
+void rpc_conn_poll_end(struct rpc_conn *conn);
 
 #endif

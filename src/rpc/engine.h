@@ -1,17 +1,19 @@
 /*
  * The engine: what makes a volume's connections move, without a thread of its own.
  *
- * One lock guards what submitting threads and the engine share: the xid tables, the send queues,
- * the list of calls that are over. It is never held across a system call that moves data, nor while
- * a completion runs.
+ * One lock guards everything below the public functions. It is dropped for what takes long or is
+ * not ours: system calls that move data or wait, and the application's callbacks.
  *
- * Of the threads that wait, one leads: it alone receives on every connection, runs timers and
- * completions, and retires calls. So all of that state has one owner at a time and needs no lock.
- * When the leader's own wait is over it hands the lead to another thread that waits.
+ * Of the threads that wait, one leads: it alone receives, runs timers, tasks and completions, and
+ * retires calls. When the leader's own wait is over it hands the lead to another thread that waits.
+ * Threads that submit send by themselves.
  *
- *      submit:  lock, take a slot, queue, [unlock, sendmsg, lock], unlock
- *      wait:    lead or sleep until the operation has completed
- *      turn:    receive what is ready, run what is over, run timers, else sleep in epoll
+ *      submit:  lock, take a slot, queue; unless more is to come: flush [unlock, sendmsg, lock]
+ *      wait:    lead, or sleep until somebody has done it for us
+ *      turn:    receive what is ready, timers, tasks, completions, flush; else poll, else sleep
+ *
+ * "Locked" on a function says that the lock is held, and held again when it returns. Functions of
+ * rpc, brick and volume are, unless they say otherwise.
  */
 #ifndef RPC_ENGINE_H
 #define RPC_ENGINE_H
@@ -22,11 +24,20 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-struct rpc_call;
+struct errtext;
 struct rpc_conn;
 
-/** Runs once, at `at` or later, by the leader, without the lock. The memory is its owner's. */
+#define ENGINE_ADAPTIVE UINT64_MAX /* of busy_poll */
+
+/** Something for the leader to do soon, not nested in what is being done. Its owner's memory. */
+struct task {
+    void (*run)(struct task *task);
+    struct task *next;
+};
+
+/** Runs once, at `at` or later, by the leader. The memory is its owner's. */
 struct timer {
     uint64_t at; /* nanoseconds, monotonic; CLOCK_NEVER: not set */
     void (*fire)(struct timer *timer);
@@ -34,29 +45,53 @@ struct timer {
     bool listed;
 };
 
+/** An outcome that the application is to be told. */
+struct completion {
+    void (*done)(void *arg, ssize_t result, const char *error); /* without the lock; or NULL */
+    void *arg;
+    ssize_t result;
+    struct errtext *why; /* of a failure; malloc'ed, or NULL */
+    /** Right before done(): fills in results, and frees the memory that this structure is in. */
+    void (*release)(struct completion *completion);
+    struct completion *next;
+};
+
 /** A thread's wait for one thing. Lives on its stack. */
 struct waiter {
     bool done;
-    bool sleeping;
+    bool polls; /* waits for any completion */
     pthread_cond_t wake;
     struct waiter *next;
 };
 
 struct engine {
     pthread_mutex_t lock;
-    bool led;
-    struct waiter *leader;   /* what the leading thread waits for */
+    pthread_t leader;        /* 0: nobody leads */
     struct waiter *sleepers; /* threads that wait while another leads */
+
     int epoll_fd;
-    int event_fd;         /* wakes the leader */
-    uint64_t sleep_until; /* 0: the leader is awake; else when it will look again by itself */
+    int event_fd; /* wakes the leader */
+    int timer_fd; /* -1 unless the application polls epoll_fd: at next_timer when nobody leads */
+    uint64_t timer_fd_at;
+    bool kicked; /* event_fd is, or is being, signalled */
+    enum { ENGINE_AWAKE, ENGINE_POLLING, ENGINE_SLEEPING } state; /* of the leader */
+    bool attention;                                               /* it is to stop polling */
+    uint64_t sleep_until; /* or sleeping before this, if nobody kicks it */
+
     struct timer *timers;
     uint64_t next_timer;
-    struct rpc_conn *ready; /* leader's: connections that may have something to receive */
-    struct rpc_call *over, **over_end; /* calls that have ended and await their done() */
-    struct rpc_conn *connections;      /* all that are connecting or open */
-    bool broken;                       /* one of them is to be closed */
-    uint64_t busy_poll;                /* nanoseconds to spin before sleeping */
+    struct task *tasks, **tasks_end;
+    struct completion *completions, **completions_end;
+    struct rpc_conn *ready;       /* may have something to receive */
+    struct rpc_conn *unsent;      /* have something to send */
+    struct rpc_conn *connections; /* all that are connecting or open */
+    unsigned posted;              /* calls of all of them that have a slot */
+    bool broken;                  /* one of them is to be closed */
+    bool stop;                    /* the volume goes: nobody waits any more */
+
+    uint64_t busy_poll;    /* nanoseconds to poll before sleeping, or ENGINE_ADAPTIVE */
+    uint64_t wait_average; /* nanoseconds, see await.c */
+    unsigned waits;
     struct counters counters;
 };
 
@@ -75,23 +110,51 @@ static inline void engine_unlock(struct engine *e)
     pthread_mutex_unlock(&e->lock);
 }
 
+/** Whether the calling thread leads, which outside the engine means: it runs a callback. No lock
+ *  needed. */
+static inline bool engine_in_callback(const struct engine *e)
+{
+    return __atomic_load_n(&e->leader, __ATOMIC_RELAXED) == pthread_self();
+}
+
 /** Prepares a wait; before anything that could complete it is started. */
 void waiter_init(struct waiter *w);
-/** Waits until waiter_wake(), driving the engine meanwhile if nobody else does. */
+/** Waits until waiter_wake() or e->stop, leading meanwhile if nobody else does. Not from a
+ *  callback. */
 void engine_wait(struct engine *e, struct waiter *w);
-/** Ends a wait. By the leader, without the lock. */
+/** Ends a wait. */
 void waiter_wake(struct engine *e, struct waiter *w);
 
-/** Sets (or moves) a timer to @p at, or clears it with CLOCK_NEVER. Locked. */
+/**
+ * Leads, or if another thread does, waits for it to stop or to complete something; until at least
+ * one completion has run or the time @p until (CLOCK_NEVER; 0: do not wait) has come.
+ * @param max  completions to run at most. @return those that ran here.
+ */
+unsigned engine_poll(struct engine *e, unsigned max, uint64_t until);
+
+/** Runs all tasks and completions that there are and that come of them. For the end of the engine,
+ *  all connections being closed; nobody else leads. */
+void engine_drain(struct engine *e);
+
+/** A descriptor that is readable when engine_poll() has something to do. @return it, or -errno. */
+int engine_fd(struct engine *e);
+
+/** Sends what is queued on all connections, as far as they take it. */
+void engine_flush(struct engine *e);
+
+/** Sets (or moves) a timer to @p at, or clears it with CLOCK_NEVER. */
 void timer_set(struct engine *e, struct timer *timer, uint64_t at);
-
-/** Hands a call that has ended to the leader, who runs its done(). Locked. */
-void engine_over(struct engine *e, struct rpc_call *call);
-
-/** Takes a timer off the list, before its memory goes. Locked. */
+/** Takes a timer off the list, before its memory goes. */
 void timer_remove(struct engine *e, struct timer *timer);
 
-/** Makes the leader look around again, if it sleeps. Locked. */
+/** Hands the leader a task. Any thread. */
+void engine_defer(struct engine *e, struct task *task);
+/** Hands the leader an outcome. Any thread. */
+void engine_complete(struct engine *e, struct completion *completion);
+/** Makes the leader look around again, if it polls or sleeps; or if nobody leads, the application
+ *  that polls the descriptor. */
 void engine_kick(struct engine *e);
+/** Nobody leads: sets the descriptor's timer to the next timer. */
+void engine_arm(struct engine *e);
 
 #endif

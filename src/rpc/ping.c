@@ -53,9 +53,7 @@ static void ping_fire(struct timer *timer)
         rpc_post(conn, conn->ping);
     }
     conn->heard_before = conn->heard;
-    engine_lock(conn->engine);
     timer_set(conn->engine, timer, clock_now() + conn->ping_interval);
-    engine_unlock(conn->engine);
 }
 
 int rpc_ping_start(struct rpc_conn *conn, uint64_t timeout)
@@ -72,9 +70,7 @@ int rpc_ping_start(struct rpc_conn *conn, uint64_t timeout)
     conn->heard_before = conn->heard;
     conn->pinged = false;
     conn->ping_timer.fire = ping_fire;
-    engine_lock(conn->engine);
     timer_set(conn->engine, &conn->ping_timer, clock_now() + conn->ping_interval);
-    engine_unlock(conn->engine);
     return 0;
 }
 

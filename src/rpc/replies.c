@@ -20,11 +20,9 @@ static struct rpc_call *find_call(struct rpc_conn *conn, uint32_t xid)
 {
     struct counters *counters = &conn->engine->counters;
     if (conn->expecting && conn->expecting->xid == xid)
-        return conn->expecting; /* nobody but us, the leader, could have ended it */
-    engine_lock(conn->engine);
+        return conn->expecting;
     struct rpc_call *call = rpc_match(conn, xid);
     bool retired = !call && rpc_match_retired(conn, xid);
-    engine_unlock(conn->engine);
     if (!call)
         counter_add(retired ? &counters->replies_retired : &counters->replies_unmatched, 1);
     return call;
@@ -96,9 +94,7 @@ static void reply_end(struct rpc_conn *conn, int error)
     struct rpc_call *call = conn->arriving;
     conn->arriving = NULL;
     counter_add(&conn->engine->counters.replies, 1);
-    engine_lock(conn->engine);
     rpc_end(conn, call, error);
-    engine_unlock(conn->engine);
 }
 
 int rpc_landed(void *user, size_t direct, size_t staged)

@@ -10,12 +10,11 @@ int rpc_arrive(void *user, const uint8_t *message, size_t have, size_t whole,
 int rpc_landed(void *user, size_t direct, size_t staged);
 int rpc_collected(void *user, const uint8_t *message, size_t length);
 
-/** The posted call with this xid, or NULL. Locked. */
+/** The posted call with this xid, or NULL. */
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid);
-/** Whether @p xid is that of a retired call whose reply had not come yet; tells so only once.
- *  Locked. */
+/** Whether @p xid is that of a retired call whose reply had not come yet; tells so only once. */
 bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid);
-/** Ends a posted call: from here on its memory is not touched. Locked, by the leader. */
+/** Ends a posted call: from here on its memory is not touched. By the leader. */
 void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error);
 
 #endif

@@ -26,15 +26,6 @@ static void xdr_call_done(struct rpc_call *rpc)
     call->done(call);
 }
 
-static void xdr_call_abort(struct rpc_conn *conn, struct xdr_call *call, int error)
-{
-    call->rpc.conn = conn;
-    call->rpc.error = error;
-    engine_lock(conn->engine);
-    engine_over(conn->engine, &call->rpc);
-    engine_unlock(conn->engine);
-}
-
 void xdr_call_post(struct rpc_conn *conn, struct xdr_call *call, const struct xdr_procedure *proc,
                    const struct xdr_identity *identity, void *arguments, void *results,
                    void (*done)(struct xdr_call *))
@@ -43,6 +34,7 @@ void xdr_call_post(struct rpc_conn *conn, struct xdr_call *call, const struct xd
         .rpc.decode = xdr_call_decode,
         .rpc.done = xdr_call_done,
         .rpc.deadline = identity->deadline,
+        .rpc.owner = identity->owner,
         .xdr_results = proc->xdr_results,
         .results = results,
         .done = done,
@@ -51,7 +43,7 @@ void xdr_call_post(struct rpc_conn *conn, struct xdr_call *call, const struct xd
     size_t head = TRANSPORT_HEADROOM + CALL_FIXED + identity->credential_length + VERIFIER_BYTES;
     uint8_t *message = malloc(head + size);
     if (!message) {
-        xdr_call_abort(conn, call, -ENOMEM);
+        rpc_post_failed(conn, &call->rpc, -ENOMEM);
         return;
     }
     call->rpc.message.head = message;
@@ -60,7 +52,7 @@ void xdr_call_post(struct rpc_conn *conn, struct xdr_call *call, const struct xd
     XDR xdrs;
     xdrmem_create(&xdrs, (char *)message + head, (u_int)size, XDR_ENCODE);
     if (!proc->xdr_arguments(&xdrs, arguments)) {
-        xdr_call_abort(conn, call, -E2BIG);
+        rpc_post_failed(conn, &call->rpc, -E2BIG);
         return;
     }
     call->rpc.message.head_length = (uint32_t)(head + xdr_getpos(&xdrs));

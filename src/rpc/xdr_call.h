@@ -28,6 +28,7 @@ struct xdr_identity {
     const uint8_t *credential; /* flavour, length, body */
     size_t credential_length;
     uint64_t deadline;
+    const void *owner; /* for rpc_cancel(); may be NULL */
 };
 
 /**

@@ -33,7 +33,7 @@ static void opendir_walked(struct op *op)
         return;
     }
     if (!S_ISDIR(w->stat.mode)) {
-        errtext_set(&op->why, ENOTDIR, "'%.400s': %s", w->path, errtext_errno(ENOTDIR));
+        errtext_set(op_why(op), ENOTDIR, "'%.400s': %s", w->path, errtext_errno(ENOTDIR));
         op_finish(op, -ENOTDIR);
         return;
     }
@@ -44,12 +44,56 @@ static void opendir_walked(struct op *op)
     op_post(op, &o->fop, op->volume->sessions[0], GF_FOP_OPENDIR, &args);
 }
 
+static void opendir_settle(struct op *op)
+{
+    struct opendir_op *o = (struct opendir_op *)op;
+    path_op_free(&o->path);
+    if (op->result < 0) {
+        free(o->dir);
+        o->dir = NULL;
+    } else {
+        volume_handle_opened(op->volume);
+    }
+    *o->out = o->dir;
+}
+
+int opendir_init(struct opendir_op *o, struct gzc_volume *v, const char *path, struct gzc_dir **out)
+{
+    path_op_init(&o->path, v, path, 0);
+    o->path.op.settle = opendir_settle;
+    o->out = out;
+    o->dir = calloc(1, sizeof(*o->dir));
+    if (!o->dir)
+        return -ENOMEM;
+    o->dir->volume = v;
+    return 0;
+}
+
 void opendir_start(struct op *op)
 {
     walk_start((struct path_op *)op, opendir_walked);
 }
 
 /* ---- readdir --------------------------------------------------------------------------------- */
+
+static void readdir_post(struct op *op);
+
+void dir_op_init(struct dir_op *d, struct gzc_dir *dir)
+{
+    op_init(&d->op, dir->volume);
+    d->dir = dir;
+}
+
+/* Goes on with what there is: an entry, the end, or another call. */
+static void readdir_go(struct op *op)
+{
+    struct dir_op *d = (struct dir_op *)op;
+    int rc = dir_next(d->dir, d->entry);
+    if (rc >= 0)
+        op_finish(op, rc);
+    else
+        readdir_post(op);
+}
 
 static void readdir_done(struct op *op)
 {
@@ -68,10 +112,10 @@ static void readdir_done(struct op *op)
     if (d->fop.error)
         op_fail(op, &d->fop, NULL);
     else
-        op_finish(op, 0);
+        readdir_go(op);
 }
 
-void readdir_start(struct op *op)
+static void readdir_post(struct op *op)
 {
     struct dir_op *d = (struct dir_op *)op;
     gf_readdirp_args args = {
@@ -84,12 +128,18 @@ void readdir_start(struct op *op)
     op_post(op, &d->fop, d->dir->session, GF_FOP_READDIRP, &args);
 }
 
-bool dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
+void readdir_start(struct op *op)
+{
+    op_hold(op, &((struct dir_op *)op)->dir->handle);
+    readdir_go(op);
+}
+
+int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
 {
     static const char nobody[16];
     struct dirlist_entry found;
     if (!dir->list || dirlist_next(&dir->entries, &found) <= 0)
-        return false;
+        return dir->end ? 0 : -EAGAIN;
     dir->offset = found.off;
     memcpy(dir->name, found.name, found.name_length);
     dir->name[found.name_length] = '\0';
@@ -102,7 +152,7 @@ bool dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
     };
     if (entry->has_stat)
         iatt_to_stat(&found.iatt, &entry->st);
-    return true;
+    return 1;
 }
 
 /* ---- closedir -------------------------------------------------------------------------------- */
@@ -117,11 +167,32 @@ static void closedir_done(struct op *op)
         op_finish(op, 0);
 }
 
-void closedir_start(struct op *op)
+static void closedir_go(struct op *op)
 {
     struct dir_op *d = (struct dir_op *)op;
     gf_releasedir_args args = {.fd = d->dir->fd};
     memcpy(args.gfid, d->dir->gfid, sizeof(args.gfid));
     op_round(op, 1, closedir_done);
     op_post(op, &d->fop, d->dir->session, GF_FOP_RELEASEDIR, &args);
+}
+
+void closedir_start(struct op *op)
+{
+    op->step = closedir_go;
+    op_after(op, &((struct dir_op *)op)->dir->handle);
+}
+
+static void closedir_settle(struct op *op)
+{
+    struct gzc_dir *dir = ((struct dir_op *)op)->dir;
+    free(dir->list);
+    free(dir);
+}
+
+void closedir_init(struct dir_op *d, struct gzc_dir *dir)
+{
+    dir_op_init(d, dir);
+    d->op.context.keep = true;
+    d->op.settle = closedir_settle;
+    volume_handle_closed(dir->volume);
 }

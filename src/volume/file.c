@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OPEN_TRIES 8
@@ -21,7 +22,7 @@ static struct open_op *open_op_of(struct op *op)
 
 static void open_fail(struct op *op, int error)
 {
-    errtext_set(&op->why, error, "'%.400s': %s", open_op_of(op)->path.walk.path,
+    errtext_set(op_why(op), error, "'%.400s': %s", open_op_of(op)->path.walk.path,
                 errtext_errno(error));
     op_finish(op, error);
 }
@@ -30,7 +31,11 @@ static void open_finish(struct op *op, const uint8_t *gfid, int64_t fd)
 {
     struct open_op *o = open_op_of(op);
     struct gzc_file *file = o->file;
-    memcpy(file->gfid, gfid, sizeof(file->gfid));
+    file->inode = inode_get(&op->volume->inodes, gfid);
+    if (!file->inode) {
+        open_fail(op, -ENOMEM); /* the brick's descriptor goes with the connection */
+        return;
+    }
     file->fd = fd;
     file->session = o->fop.session;
     file->flags = o->flags;
@@ -129,10 +134,39 @@ static void open_walked(struct op *op)
     }
 }
 
+static void open_settle(struct op *op)
+{
+    struct open_op *o = open_op_of(op);
+    path_op_free(&o->path);
+    if (op->result < 0) {
+        free(o->file);
+        o->file = NULL;
+    } else {
+        volume_handle_opened(op->volume);
+    }
+    *o->out = o->file;
+}
+
+int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int flags, mode_t mode,
+              struct gzc_file **out)
+{
+    bool nofollow = flags & O_NOFOLLOW || (flags & O_CREAT && flags & O_EXCL);
+    path_op_init(&o->path, v, path, nofollow ? WALK_NOFOLLOW : 0);
+    o->path.op.settle = open_settle;
+    o->flags = flags;
+    o->mode = mode;
+    o->tries = 0;
+    o->out = out;
+    o->file = calloc(1, sizeof(*o->file));
+    if (!o->file)
+        return -ENOMEM;
+    o->file->volume = v;
+    return 0;
+}
+
 void open_start(struct op *op)
 {
     struct open_op *o = open_op_of(op);
-    o->tries = 0;
     if (op->volume->sessions[0]->spec->filter_direct)
         o->flags &= ~O_DIRECT;
     walk_start((struct path_op *)op, open_walked);
@@ -164,29 +198,57 @@ static void file_post(struct op *op, uint32_t number, void *arguments)
     op_post(op, &f->fop, f->file->session, number, arguments);
 }
 
-void fsync_start(struct op *op)
+void file_op_init(struct file_op *f, struct gzc_file *file)
+{
+    op_init(&f->op, file->volume);
+    f->file = file;
+}
+
+static void fsync_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
     gf_fsync_args args = {.fd = f->file->fd, .data = f->datasync};
-    memcpy(args.gfid, f->file->gfid, sizeof(args.gfid));
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     file_post(op, GF_FOP_FSYNC, &args);
+}
+
+/* Begins a call that takes its turn among the file's transfers, as one of all its bytes. */
+static void file_take_turn(struct op *op, bool write, void (*go)(struct op *))
+{
+    struct file_op *f = file_op_of(op);
+    op_hold(op, &f->file->handle);
+    op->step = go;
+    op_take_turn(op, f->file->inode, 0, UINT64_MAX, write);
+}
+
+void fsync_start(struct op *op)
+{
+    file_take_turn(op, false, fsync_go);
+}
+
+static void ftruncate_go(struct op *op)
+{
+    struct file_op *f = file_op_of(op);
+    gf_ftruncate_args args = {.fd = f->file->fd, .offset = f->length};
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
+    file_post(op, GF_FOP_FTRUNCATE, &args);
 }
 
 void ftruncate_start(struct op *op)
 {
-    struct file_op *f = file_op_of(op);
-    gf_ftruncate_args args = {.fd = f->file->fd, .offset = f->length};
-    memcpy(args.gfid, f->file->gfid, sizeof(args.gfid));
-    file_post(op, GF_FOP_FTRUNCATE, &args);
+    file_take_turn(op, true, ftruncate_go);
 }
 
 void fstat_start(struct op *op)
 {
     struct file_op *f = file_op_of(op);
     gf_fstat_args args = {.fd = f->file->fd};
-    memcpy(args.gfid, f->file->gfid, sizeof(args.gfid));
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
+    op_hold(op, &f->file->handle);
     file_post(op, GF_FOP_FSTAT, &args);
 }
+
+/* ---- close ----------------------------------------------------------------------------------- */
 
 static void close_done(struct op *op)
 {
@@ -199,16 +261,37 @@ static void close_release(struct op *op)
 {
     struct file_op *f = file_op_of(op);
     gf_release_args args = {.fd = f->file->fd};
-    memcpy(args.gfid, f->file->gfid, sizeof(args.gfid));
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     op_round(op, 1, close_done);
     op_post(op, &f->release, f->file->session, GF_FOP_RELEASE, &args);
 }
 
-void close_start(struct op *op)
+static void close_flush(struct op *op)
 {
     struct file_op *f = file_op_of(op);
     gf_flush_args args = {.fd = f->file->fd};
-    memcpy(args.gfid, f->file->gfid, sizeof(args.gfid));
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     op_round(op, 1, close_release);
     op_post(op, &f->fop, f->file->session, GF_FOP_FLUSH, &args);
+}
+
+void close_start(struct op *op)
+{
+    op->step = close_flush;
+    op_after(op, &file_op_of(op)->file->handle);
+}
+
+static void close_settle(struct op *op)
+{
+    struct gzc_file *file = file_op_of(op)->file;
+    inode_put(&op->volume->inodes, file->inode);
+    free(file);
+}
+
+void close_init(struct file_op *f, struct gzc_file *file)
+{
+    file_op_init(f, file);
+    f->op.context.keep = true;
+    f->op.settle = close_settle;
+    volume_handle_closed(file->volume);
 }

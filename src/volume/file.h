@@ -10,9 +10,13 @@ struct open_op {
     int flags;
     mode_t mode;
     unsigned tries;        /* other clients may remove and create the name meanwhile */
-    struct gzc_file *file; /* filled on success */
+    struct gzc_file *file; /* being made */
+    struct gzc_file **out; /* set when the operation has completed; NULL on failure */
     struct fop fop;
 };
+/** Prepares it; @p path must stay until it is over. @return 0 or -ENOMEM. */
+int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int flags, mode_t mode,
+              struct gzc_file **out);
 void open_start(struct op *op);
 
 /** A call on an open file. */
@@ -24,10 +28,16 @@ struct file_op {
     struct stat *st; /* fstat; filled on success */
     struct fop fop, release;
 };
+void file_op_init(struct file_op *f, struct gzc_file *file);
+/** Covers all writes that were started before it. */
 void fsync_start(struct op *op);
+/** Takes its turn as a write of the whole file. */
 void ftruncate_start(struct op *op);
 void fstat_start(struct op *op);
-/** FLUSH, then RELEASE; the result is FLUSH's. */
+/** As file_op_init(), for close_start(). */
+void close_init(struct file_op *f, struct gzc_file *file);
+/** When nothing is under way on the handle: FLUSH, then RELEASE; the result is FLUSH's. The handle
+ *  goes when the operation has completed. */
 void close_start(struct op *op);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Where things are in a call's head. */
@@ -20,6 +21,41 @@ void io_head_init(struct gzc_file *file)
                                     identity->credential, identity->credential_length);
     file->head_length = (uint32_t)(TRANSPORT_HEADROOM + length + HOT_IO_ARGS_BYTES);
     file->io_flags = (uint32_t)file->flags & (O_DIRECT | O_SYNC | O_DSYNC);
+}
+
+int io_pool_init(struct gzc_volume *v)
+{
+    v->segment_memory = calloc(IO_BORROWED, sizeof(struct io_segment));
+    if (!v->segment_memory)
+        return -ENOMEM;
+    for (unsigned i = 0; i < IO_BORROWED; i++) {
+        v->segment_memory[i].next = v->segments;
+        v->segments = &v->segment_memory[i];
+    }
+    return 0;
+}
+
+static struct io_segment *segment_borrow(struct io *io)
+{
+    struct gzc_volume *v = io->op.volume;
+    struct io_segment *seg = v->segments;
+    if (seg) {
+        v->segments = seg->next;
+        seg->next = io->borrowed;
+        io->borrowed = seg;
+    }
+    return seg;
+}
+
+static void segments_return(struct io *io)
+{
+    struct gzc_volume *v = io->op.volume;
+    while (io->borrowed) {
+        struct io_segment *seg = io->borrowed;
+        io->borrowed = seg->next;
+        seg->next = v->segments;
+        v->segments = seg;
+    }
 }
 
 static void segment_done(struct rpc_call *call);
@@ -37,22 +73,24 @@ static int write_decode(struct rpc_call *call, const uint8_t *body, size_t lengt
     return 0;
 }
 
-/* Makes a call of the next part of the transfer. */
-static void segment_fill(struct io *io, struct io_segment *seg)
+/* Makes a call of the next part of the transfer, and posts it. */
+static void segment_post(struct io *io, struct io_segment *seg)
 {
     struct gzc_file *file = io->file;
     size_t left = io->total - io->at;
+    seg->io = io;
     seg->at = io->at;
     seg->want = left < VOLUME_IO_MAX ? (uint32_t)left : VOLUME_IO_MAX;
 
     memcpy(seg->head, file->head, file->head_length - HOT_IO_ARGS_BYTES);
     wire_put32(seg->head + PROC_AT, io->number);
-    hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->gfid, file->fd,
-                       io->offset + seg->at, seg->want, file->io_flags);
+    hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->inode->gfid,
+                       file->fd, io->offset + seg->at, seg->want, file->io_flags);
     fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
     seg->call.message.head = seg->head;
     seg->call.message.head_length = file->head_length;
     seg->call.deadline = io->op.context.deadline;
+    seg->call.owner = &io->op;
     seg->call.done = segment_done;
     if (io->number == GF_FOP_WRITE) {
         seg->call.message.payload = io->iov;
@@ -70,11 +108,13 @@ static void segment_fill(struct io *io, struct io_segment *seg)
     io->at += seg->want;
     if (io->at < io->total)
         iov_advance(&io->iov, seg->want);
+    rpc_post(session_connection(file->session), &seg->call);
 }
 
 static void io_over(struct op *op)
 {
     struct io *io = (struct io *)op;
+    segments_return(io);
     if (io->gap > io->total)
         op_finish(op, (int64_t)io->total);
     else if (io->gap > 0 || io->gap_error == 0)
@@ -92,7 +132,8 @@ static void io_stop(struct io *io, struct io_segment *seg, size_t got, int error
     io->gap = gap;
     io->gap_error = error;
     if (error)
-        session_text(&io->op.why, io->file->session, &seg->call, fop_name(io->number), NULL, error);
+        session_text(op_why(&io->op), io->file->session, &seg->call, fop_name(io->number), NULL,
+                     error);
 }
 
 static void segment_done(struct rpc_call *call)
@@ -112,12 +153,10 @@ static void segment_done(struct rpc_call *call)
     else if ((uint32_t)call->op_ret < seg->want)
         io_stop(io, seg, (size_t)call->op_ret, 0);
 
-    if (io->at < io->total && io->gap > io->total) {
-        segment_fill(io, seg);
-        rpc_post(session_connection(io->file->session), call);
-    } else if (--io->op.pending == 0) {
+    if (io->at < io->total && io->gap > io->total)
+        segment_post(io, seg);
+    else if (--io->op.pending == 0)
         io_over(&io->op);
-    }
 }
 
 void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct iovec *iov,
@@ -132,20 +171,37 @@ void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct
     io->offset = offset;
     io->gap = SIZE_MAX;
     io->gap_error = 0;
+    io->borrowed = NULL;
+}
+
+/* Appends go one after the other: which comes first decides where each lands. */
+static bool appends(const struct io *io)
+{
+    return io->file->flags & O_APPEND && io->number == GF_FOP_WRITE;
+}
+
+static void io_go(struct op *op)
+{
+    struct io *io = (struct io *)op;
+    unsigned window = appends(io) ? 1 : IO_WINDOW;
+    struct io_segment *seg = &io->own;
+    for (unsigned n = 0; seg && n < window && io->at < io->total; n++) {
+        op->pending++;
+        segment_post(io, seg);
+        seg = io->at < io->total ? segment_borrow(io) : NULL;
+    }
 }
 
 void io_start(struct op *op)
 {
     struct io *io = (struct io *)op;
-    /* Appends go one after the other: which comes first decides where each lands. */
-    unsigned window = io->file->flags & O_APPEND && io->number == GF_FOP_WRITE ? 1 : IO_WINDOW;
-    unsigned n = 0;
-    while (n < window && io->at < io->total) {
-        io->segments[n].io = io;
-        segment_fill(io, &io->segments[n++]);
+    bool write = io->number == GF_FOP_WRITE, all = appends(io);
+    op_hold(op, &io->file->handle);
+    if (io->total == 0) {
+        op_finish(op, 0);
+        return;
     }
-    /* All are made before the first is posted: from then on the leader may go on with them. */
-    op_round(op, n, io_over);
-    for (unsigned i = 0; i < n; i++)
-        rpc_post(session_connection(io->file->session), &io->segments[i].call);
+    op->step = io_go;
+    op_take_turn(op, io->file->inode, all ? 0 : io->offset,
+                 all ? UINT64_MAX : io->offset + io->total, write);
 }

@@ -3,14 +3,16 @@
  *
  * A transfer is cut into segments of at most VOLUME_IO_MAX bytes, each one READ or WRITE call on
  * its own slice of the caller's iovec; up to IO_WINDOW of them are under way at once. Nothing is
- * allocated: the whole operation lives where the caller puts it.
+ * allocated: a transfer has one segment of its own, and borrows more from the volume while there
+ * are any.
  */
 #ifndef VOLUME_IO_H
 #define VOLUME_IO_H
 
 #include "volume/op.h"
 
-#define IO_WINDOW 4
+#define IO_WINDOW   4
+#define IO_BORROWED 12 /* segments that a volume has for all large transfers together */
 
 struct io;
 
@@ -18,6 +20,7 @@ struct io;
 struct io_segment {
     struct rpc_call call; /* first */
     struct io *io;
+    struct io_segment *next;
     size_t at;     /* in the transfer */
     uint32_t want; /* bytes */
     uint8_t head[RPC_HEAD_MAX];
@@ -32,14 +35,18 @@ struct io {
     uint64_t offset;       /* of the transfer, in the file */
     size_t gap;            /* what was moved in order ends here; more than total: nowhere yet */
     int gap_error;         /* and why: 0: the file's end */
-    struct io_segment segments[IO_WINDOW];
+    struct io_segment *borrowed;
+    struct io_segment own;
 };
 
-/** Prepares a transfer of @p total > 0 bytes. The iovec and its memory must stay until it is over.
+/** Makes the segments that can be borrowed. @return 0 or -ENOMEM. */
+int io_pool_init(struct gzc_volume *v);
+
+/** Prepares a transfer of @p total bytes. The iovec and its memory must stay until it is over.
  */
 void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct iovec *iov,
              int iovcnt, size_t total, uint64_t offset);
-/** Start for op_run(). */
+/** Start of the operation. */
 void io_start(struct op *op);
 
 /** Makes the head that all READ and WRITE calls of a file are copies of. */

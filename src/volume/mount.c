@@ -1,9 +1,11 @@
 #include "volume/mount.h"
 
 #include "proto/dict.h"
+#include "volume/async.h"
 #include "volume/walk.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,9 +56,9 @@ static int volfile_ask(struct gzc_volume *v, const struct uri_server *server, gf
 {
     struct volfile_query vq = {.engine = &v->engine};
     struct xdr_identity identity = {
-        v->identity.credential,
-        v->identity.credential_length,
-        clock_now() + v->connect_timeout,
+        .credential = v->identity.credential,
+        .credential_length = v->identity.credential_length,
+        .deadline = clock_now() + v->connect_timeout,
     };
     vq.query.procedure = &glusterd_getspec;
     vq.query.identity = &identity;
@@ -204,7 +206,7 @@ static int root_lookup(struct gzc_volume *v)
 {
     struct path_op p;
     path_op_init(&p, v, "/", 0);
-    int rc = (int)op_run(&p.op, root_start, &v->why);
+    int rc = (int)op_run_locked(&p.op, root_start, &v->why);
     path_op_free(&p);
     return rc;
 }
@@ -219,15 +221,27 @@ static int take_identity(struct gzc_volume *v, bool groups)
     return rc;
 }
 
-int volume_mount(struct gzc_volume *v, const char *uri)
+static uint64_t busy_poll(const struct gzc_volume *v)
 {
-    int rc = uri_parse(uri, &v->uri, &v->why);
-    if (rc < 0)
-        return rc;
-    v->timeout = (uint64_t)v->uri.timeout_ms * NSEC_PER_MSEC;
-    v->connect_timeout = (uint64_t)v->uri.connect_timeout_ms * NSEC_PER_MSEC;
-    v->engine.busy_poll = (uint64_t)v->uri.busy_poll_us * NSEC_PER_USEC;
-    rc = take_identity(v, true);
+    cpu_set_t cpus;
+    if (v->uri.busy_poll_us >= 0)
+        return (uint64_t)v->uri.busy_poll_us * NSEC_PER_USEC;
+    /* With one CPU polling takes it from whoever could answer. */
+    bool alone = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1;
+    return alone ? 0 : ENGINE_ADAPTIVE;
+}
+
+static int memory_init(struct gzc_volume *v)
+{
+    if (io_pool_init(v) < 0 || async_pool_init(v) < 0)
+        return errtext_set(&v->why, ENOMEM, "no memory for operations");
+    return 0;
+}
+
+static int mount_locked(struct gzc_volume *v)
+{
+    int rc = memory_init(v);
+    rc = rc ? rc : take_identity(v, true);
     rc = rc ? rc : volume_describe(v);
     if (rc == 0 && !v->topology.bricks[0].send_gids)
         rc = take_identity(v, false);
@@ -237,14 +251,45 @@ int volume_mount(struct gzc_volume *v, const char *uri)
     return rc;
 }
 
-void volume_free(struct gzc_volume *v)
+int volume_mount(struct gzc_volume *v, const char *uri)
 {
-    for (size_t i = 0; v->sessions && i < v->topology.nbricks; i++)
+    int rc = uri_parse(uri, &v->uri, &v->why);
+    if (rc < 0)
+        return rc;
+    v->timeout = (uint64_t)v->uri.timeout_ms * NSEC_PER_MSEC;
+    v->connect_timeout = (uint64_t)v->uri.connect_timeout_ms * NSEC_PER_MSEC;
+    v->engine.busy_poll = busy_poll(v);
+    engine_lock(&v->engine);
+    rc = mount_locked(v);
+    engine_unlock(&v->engine);
+    return rc;
+}
+
+static void volume_end(struct gzc_volume *v)
+{
+    size_t nbricks = v->sessions ? v->topology.nbricks : 0;
+    __atomic_store_n(&v->mounted, false, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < nbricks; i++)
+        if (v->sessions[i])
+            session_stop(v->sessions[i]);
+    engine_drain(&v->engine);
+    for (size_t i = 0; i < nbricks; i++)
         session_free(v->sessions[i]);
     free(v->sessions);
+    engine_unlock(&v->engine);
+    async_pool_free(v);
+    free(v->segment_memory);
     topology_free(&v->topology);
     volfile_free(&v->volfile);
     uri_free(&v->uri);
     engine_destroy(&v->engine);
     free(v);
+}
+
+void volume_unlock(struct gzc_volume *v)
+{
+    if (v->engine.stop)
+        volume_end(v);
+    else
+        engine_unlock(&v->engine);
 }

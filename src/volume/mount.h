@@ -6,11 +6,13 @@
 
 /**
  * Mounts @p uri on @p v, which is zeroed. Blocks. On failure v->why says why, and what has been
- * made so far is for volume_free().
+ * made so far is for volume_unlock(), with v->engine.stop.
  * @return 0 or -errno.
  */
 int volume_mount(struct gzc_volume *v, const char *uri);
-/** Closes the connections and frees everything. No handle is open, no call under way. */
-void volume_free(struct gzc_volume *v);
+/** Drops the volume's lock; or if it is to end, which no other thread takes part in, ends and frees
+ *  it: what is still under way completes with -ESHUTDOWN, callbacks run, then the handle is gone.
+ *  No file or directory is open. */
+void volume_unlock(struct gzc_volume *v);
 
 #endif

@@ -11,13 +11,24 @@ static struct name_op *name_op_of(struct op *op)
     return (struct name_op *)op;
 }
 
+static void name_settle(struct op *op)
+{
+    path_op_free(&name_op_of(op)->path);
+}
+
+void name_op_init(struct name_op *n, struct gzc_volume *v, const char *path, unsigned flags)
+{
+    path_op_init(&n->path, v, path, flags);
+    n->path.op.settle = name_settle;
+}
+
 /* The root, "." and ".." have no name that could be made or removed. */
 static bool refuse_nameless(struct op *op, int error)
 {
     struct walk *w = &name_op_of(op)->path.walk;
     if (w->name[strspn(w->name, ".")] || strlen(w->name) > 2)
         return false;
-    errtext_set(&op->why, error, "'%.400s': %s", w->path, errtext_errno(error));
+    errtext_set(op_why(op), error, "'%.400s': %s", w->path, errtext_errno(error));
     op_finish(op, error);
     return true;
 }
@@ -107,7 +118,7 @@ static void mkdir_walked(struct op *op)
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));
     int rc = fop_request_gfid(&args.xdata);
     if (rc < 0) {
-        errtext_set(&op->why, rc, "%s", errtext_errno(rc));
+        errtext_set(op_why(op), rc, "%s", errtext_errno(rc));
         op_finish(op, rc);
         return;
     }

@@ -4,7 +4,7 @@
 
 #include "volume/walk.h"
 
-/** As a path_op, with what the operations need beside the path. Initialised by path_op_init(). */
+/** As a path_op, with what the operations need beside the path. */
 struct name_op {
     struct path_op path; /* first */
     mode_t mode;         /* mkdir */
@@ -12,7 +12,9 @@ struct name_op {
     struct fop fop;
 };
 
-/* Starts for op_run(). The walk's flags: none or WALK_NOFOLLOW for stat, else WALK_PARENT. */
+/** Prepares it; @p path must stay until it is over. */
+void name_op_init(struct name_op *n, struct gzc_volume *v, const char *path, unsigned flags);
+/* Starts. The walk's flags: none or WALK_NOFOLLOW for stat, else WALK_PARENT. */
 void stat_start(struct op *op);
 void unlink_start(struct op *op);
 void mkdir_start(struct op *op);

@@ -1,16 +1,32 @@
 #include "volume/op.h"
 
+#include "volume/inode.h"
+
 #include <errno.h>
+#include <stdlib.h>
 
 void op_init(struct op *op, struct gzc_volume *v)
 {
     op->volume = v;
     op->context.deadline = volume_deadline(v);
+    op->context.owner = op;
+    op->context.cancelled = op->context.keep = false;
     op->context.utime = v->topology.utime;
     op->context.noatime = v->topology.noatime;
     op->pending = 0;
     op->result = 0;
-    op->why.text[0] = '\0';
+    op->why = NULL;
+    op->finished = false;
+    op->settle = NULL;
+    op->handle = NULL;
+    op->span.order = NULL;
+}
+
+struct errtext *op_why(struct op *op)
+{
+    if (!op->why)
+        op->why = calloc(1, sizeof(*op->why));
+    return op->why;
 }
 
 void op_round(struct op *op, unsigned calls, void (*step)(struct op *op))
@@ -34,29 +50,151 @@ void op_post(struct op *op, struct fop *fop, struct session *s, uint32_t number,
 
 void op_finish(struct op *op, int64_t result)
 {
+    struct handle *h = op->handle;
     op->result = result;
+    op->finished = true;
+    if (op->span.order)
+        order_leave(&op->span);
+    if (h && --h->busy == 0 && h->closing)
+        h->closing->step(h->closing);
     op->complete(op);
 }
 
 void op_fail(struct op *op, struct fop *fop, const char *object)
 {
-    session_text(&op->why, fop->session, &fop->call.rpc, fop_name(fop->number), object, fop->error);
+    session_text(op_why(op), fop->session, &fop->call.rpc, fop_name(fop->number), object,
+                 fop->error);
     op_finish(op, fop->error);
 }
 
+/* ---- handles --------------------------------------------------------------------------------- */
+
+void op_hold(struct op *op, struct handle *handle)
+{
+    op->handle = handle;
+    handle->busy++;
+}
+
+void op_after(struct op *op, struct handle *handle)
+{
+    if (handle->busy)
+        handle->closing = op;
+    else
+        op->step(op);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static struct op *op_of_span(struct span *span)
+{
+    return (struct op *)((char *)span - offsetof(struct op, span));
+}
+
+static void turn_come(struct span *span)
+{
+    struct op *op = op_of_span(span);
+    timer_remove(&op->volume->engine, &op->turn);
+    op->step(op);
+}
+
+static void turn_give_up(struct op *op, int error)
+{
+    timer_remove(&op->volume->engine, &op->turn);
+    errtext_set(op_why(op), error, "waiting for an earlier write to the same bytes: %s",
+                errtext_errno(error));
+    op_finish(op, error);
+}
+
+static void turn_late(struct timer *timer)
+{
+    turn_give_up((struct op *)((char *)timer - offsetof(struct op, turn)), -ETIMEDOUT);
+}
+
+void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t end, bool write)
+{
+    op->span.start = start;
+    op->span.end = end;
+    op->span.write = write;
+    op->span.go = turn_come;
+    if (op->volume->uri.ordered && !order_enter(&inode->order, &op->span)) {
+        op->turn = (struct timer){.fire = turn_late};
+        timer_set(&op->volume->engine, &op->turn, op->context.deadline);
+        return;
+    }
+    op->step(op);
+}
+
+/* ---- cancel ---------------------------------------------------------------------------------- */
+
+/* The task comes before the operation's memory goes: what has finished is released by completions,
+ * which come after tasks. */
+static void cancel_run(struct task *task)
+{
+    struct op *op = (struct op *)((char *)task - offsetof(struct op, cancel));
+    if (op->finished)
+        return;
+    if (op->span.order && op->span.waits)
+        turn_give_up(op, -ECANCELED);
+    else
+        rpc_cancel(&op->volume->engine, op);
+}
+
+int op_cancel(struct op *op)
+{
+    if (op->finished)
+        return -ENOENT;
+    if (op->context.keep)
+        return -EINVAL;
+    if (!op->context.cancelled) {
+        op->context.cancelled = true;
+        op->cancel.run = cancel_run;
+        engine_defer(&op->volume->engine, &op->cancel);
+    }
+    return 0;
+}
+
+/* ---- blocking -------------------------------------------------------------------------------- */
+
 static void run_complete(struct op *op)
 {
-    waiter_wake(&op->volume->engine, &op->waiter);
+    waiter_wake(&op->volume->engine, op->arg);
+}
+
+int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtext *why)
+{
+    struct gzc_volume *v = op->volume;
+    struct engine *e = &v->engine;
+    struct errtext text;
+    struct waiter waiter;
+    text.text[0] = '\0';
+    waiter_init(&waiter);
+    op->why = &text;
+    op->complete = run_complete;
+    op->arg = &waiter;
+    v->blocked++;
+    start(op);
+    engine_flush(e);
+    engine_wait(e, &waiter);
+    v->blocked--;
+    int64_t result = op->result;
+    if (result < 0)
+        *why = text;
+    if (op->settle)
+        op->settle(op);
+    return result;
 }
 
 int64_t op_run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
     struct engine *e = &op->volume->engine;
-    waiter_init(&op->waiter);
-    op->complete = run_complete;
-    start(op);
-    engine_wait(e, &op->waiter);
-    if (op->result < 0)
-        volume_fail(op->volume, why, (int)op->result, op->why.text);
+    engine_lock(e);
+    if (!engine_in_callback(e)) {
+        op_run_locked(op, start, why);
+    } else {
+        op->result = errtext_set(why, EDEADLK, "a blocking call in a callback");
+        if (op->settle)
+            op->settle(op);
+    }
+    engine_unlock(e);
     return op->result;
 }

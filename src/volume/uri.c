@@ -270,13 +270,15 @@ static const struct option {
     enum { SECONDS, COUNT, UUID } type;
     unsigned min, max;
     size_t offset;
+    const char *word; /* stands for -1 */
 } options[] = {
-    {"timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, timeout_ms)},
-    {"connect_timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, connect_timeout_ms)},
-    {"ping_timeout", SECONDS, 0, 86400000, offsetof(struct gzc_uri, ping_timeout_ms)},
-    {"nconnect", COUNT, 1, 16, offsetof(struct gzc_uri, nconnect)},
-    {"busy_poll_us", COUNT, 0, 1000000, offsetof(struct gzc_uri, busy_poll_us)},
-    {"volume_id", UUID, 0, 0, 0},
+    {"timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, timeout_ms), NULL},
+    {"connect_timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, connect_timeout_ms), NULL},
+    {"ping_timeout", SECONDS, 0, 86400000, offsetof(struct gzc_uri, ping_timeout_ms), NULL},
+    {"nconnect", COUNT, 1, 16, offsetof(struct gzc_uri, nconnect), NULL},
+    {"busy_poll_us", COUNT, 0, 1000000, offsetof(struct gzc_uri, busy_poll_us), "adaptive"},
+    {"ordered", COUNT, 0, 1, offsetof(struct gzc_uri, ordered), NULL},
+    {"volume_id", UUID, 0, 0, 0, NULL},
 };
 #define NOPTIONS (sizeof(options) / sizeof(*options))
 
@@ -299,7 +301,7 @@ static int parse_option(struct span name, struct gzc_uri *uri, unsigned *seen, s
     if (o == options + NOPTIONS)
         return errtext_set(why, EINVAL,
                            "URI: unknown option '%.*s'; known are timeout, connect_timeout, "
-                           "ping_timeout, nconnect, busy_poll_us, volume_id",
+                           "ping_timeout, nconnect, busy_poll_us, ordered, volume_id",
                            SHOW(name));
     if (*seen & 1U << (o - options))
         return errtext_set(why, EINVAL, "URI: option '%s' is given twice", o->name);
@@ -310,16 +312,22 @@ static int parse_option(struct span name, struct gzc_uri *uri, unsigned *seen, s
     if (o->type == UUID)
         return parse_uuid(value, uri, why);
 
+    int *option = (int *)((char *)uri + o->offset);
+    if (o->word && span_is(value, o->word)) {
+        *option = -1;
+        return 0;
+    }
     unsigned number = 0;
     bool ok = o->type == SECONDS ? parse_seconds(value, o->max, &number)
                                  : parse_digits(value, o->max, &number);
     if (!ok || number < o->min || number > o->max) {
         double unit = o->type == SECONDS ? 1000 : 1;
-        return errtext_set(why, EINVAL, "URI: option '%s': '%.*s' is not %s in %.8g..%.8g", o->name,
-                           SHOW(value), o->type == SECONDS ? "a number of seconds" : "a number",
-                           o->min / unit, o->max / unit);
+        return errtext_set(why, EINVAL, "URI: option '%s': '%.*s' is not %s in %.8g..%.8g%s%s",
+                           o->name, SHOW(value),
+                           o->type == SECONDS ? "a number of seconds" : "a number", o->min / unit,
+                           o->max / unit, o->word ? ", nor " : "", o->word ? o->word : "");
     }
-    *(int *)((char *)uri + o->offset) = (int)number;
+    *option = (int)number;
     return 0;
 }
 
@@ -389,7 +397,9 @@ int uri_parse(const char *text, struct gzc_uri *uri, struct errtext *why)
     *uri = (struct gzc_uri){.timeout_ms = 1800000, /* frame-timeout of protocol/client */
                             .connect_timeout_ms = 10000,
                             .ping_timeout_ms = -1,
-                            .nconnect = 1};
+                            .nconnect = 1,
+                            .busy_poll_us = -1,
+                            .ordered = 1};
     size_t length = strnlen(text, URI_MAX + 1);
     int rc = length > URI_MAX ? errtext_set(why, EINVAL, "URI: longer than %d bytes", URI_MAX)
                               : parse((struct span){text, length}, uri, why);

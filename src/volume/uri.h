@@ -34,7 +34,9 @@ struct gzc_uri {
 
     int timeout_ms, connect_timeout_ms;
     int ping_timeout_ms; /* 0: no pings; -1: not given */
-    int nconnect, busy_poll_us;
+    int nconnect;
+    int busy_poll_us; /* -1: adaptive */
+    int ordered;      /* keep the order of overlapping transfers */
     bool has_volume_id;
     uint8_t volume_id[16];
 };

@@ -7,6 +7,7 @@
 #include "gzc.h"
 #include "proto/dirlist.h"
 #include "rpc/engine.h"
+#include "volume/inode.h"
 #include "volume/topology.h"
 #include "volume/uri.h"
 #include "volume/volfile.h"
@@ -14,6 +15,15 @@
 /** Bytes of payload in one READ or WRITE at most: the largest that a brick takes from its buffer
  *  pool (iobuf.c); larger ones it allocates each time. */
 #define VOLUME_IO_MAX (UINT32_C(1) << 20)
+
+/* Memory for transfers, see async.h and io.h. */
+struct async_pool {
+    struct async *free;
+    struct async **all; /* by index */
+    unsigned count, room;
+};
+
+struct io_segment;
 
 struct gzc_volume {
     struct engine engine;
@@ -29,8 +39,21 @@ struct gzc_volume {
 
     uint64_t timeout;         /* nanoseconds */
     uint64_t connect_timeout; /* nanoseconds */
-    bool mounted;             /* the mount has succeeded */
+    bool mounted;             /* the mount has succeeded, and the end has not come */
     unsigned handles;         /* files and directories open; atomic */
+    unsigned blocked;         /* threads in blocking calls */
+    struct inodes inodes;
+    struct async_pool asyncs;
+    struct io_segment *segments, *segment_memory; /* to be borrowed by large transfers; all */
+    bool has_thread;
+    pthread_t thread;
+    struct waiter thread_waiter;
+};
+
+/** What files and directories have in common. */
+struct handle {
+    unsigned busy;      /* operations under way on it */
+    struct op *closing; /* goes on when there is none */
 };
 
 /** Bytes and calls of one file's reads and writes; by the leader. */
@@ -43,10 +66,11 @@ struct io_counters {
  * copies of `head` with a few words changed.
  */
 struct gzc_file {
+    struct handle handle; /* first */
     struct gzc_volume *volume;
     struct session *session;
-    int flags; /* as opened */
-    uint8_t gfid[16];
+    struct inode *inode;
+    int flags;  /* as opened */
     int64_t fd; /* the brick's */
     struct errtext why;
     struct io_counters io;
@@ -56,6 +80,7 @@ struct gzc_file {
 };
 
 struct gzc_dir {
+    struct handle handle; /* first */
     struct gzc_volume *volume;
     struct session *session;
     uint8_t gfid[16];
@@ -74,7 +99,18 @@ static inline uint64_t volume_deadline(const struct gzc_volume *v)
     return clock_coarse() + v->timeout;
 }
 
-/** Sets a handle's text under the lock. @return @p error. */
+/** Keep count of open files and directories. Any thread. */
+static inline void volume_handle_opened(struct gzc_volume *v)
+{
+    __atomic_add_fetch(&v->handles, 1, __ATOMIC_RELAXED);
+}
+
+static inline void volume_handle_closed(struct gzc_volume *v)
+{
+    __atomic_sub_fetch(&v->handles, 1, __ATOMIC_RELAXED);
+}
+
+/** Sets a handle's text; takes the lock itself. @return @p error. */
 static inline int volume_fail(struct gzc_volume *v, struct errtext *why, int error,
                               const char *text)
 {

@@ -35,7 +35,7 @@ const uint8_t *walk_dir(const struct walk *w)
 /* Ends the operation with an error that no brick gave. */
 static void walk_fail(struct path_op *p, int error)
 {
-    errtext_set(&p->op.why, error, "'%.400s': %s", p->walk.path, errtext_errno(error));
+    errtext_set(op_why(&p->op), error, "'%.400s': %s", p->walk.path, errtext_errno(error));
     op_finish(&p->op, error);
 }
 

@@ -75,7 +75,7 @@ Test(uri, good)
 
 #define KNOWN_SCHEMES "known are gluster, gluster+tcp, gluster+brick, file"
 #define KNOWN_OPTIONS                                                                              \
-    "known are timeout, connect_timeout, ping_timeout, nconnect, busy_poll_us, volume_id"
+    "known are timeout, connect_timeout, ping_timeout, nconnect, busy_poll_us, ordered, volume_id"
 #define G "gluster://s/v?"
 #define B "gluster+brick://h:1/b?"
 
@@ -183,8 +183,10 @@ static const struct {
     {G "nconnect=4294967297", EINVAL,
      "URI: option 'nconnect': '4294967297' is not a number in 1..16"},
     {G "busy_poll_us=1000001", EINVAL,
-     "URI: option 'busy_poll_us': '1000001' is not a number in 0..1000000"},
-    {G "busy_poll_us=x", EINVAL, "URI: option 'busy_poll_us': 'x' is not a number in 0..1000000"},
+     "URI: option 'busy_poll_us': '1000001' is not a number in 0..1000000, nor adaptive"},
+    {G "busy_poll_us=x", EINVAL,
+     "URI: option 'busy_poll_us': 'x' is not a number in 0..1000000, nor adaptive"},
+    {G "ordered=2", EINVAL, "URI: option 'ordered': '2' is not a number in 0..1"},
     {G "volume_id=6423a4bc-bc29-4428-bb4c-cbf5f97dd7ca", EINVAL,
      "URI: option 'volume_id' is for gluster+brick only"},
     {B "volume_id=6423a4bc-bc29-4428-bb4c-cbf5f97dd7c", EINVAL,
@@ -214,7 +216,8 @@ Test(uri, defaults)
     cr_expect_eq(u.connect_timeout_ms, 10000);
     cr_expect_eq(u.ping_timeout_ms, -1);
     cr_expect_eq(u.nconnect, 1);
-    cr_expect_eq(u.busy_poll_us, 0);
+    cr_expect_eq(u.busy_poll_us, -1);
+    cr_expect_eq(u.ordered, 1);
     cr_expect(!u.has_volume_id);
     uri_free(&u);
 }
@@ -226,7 +229,7 @@ Test(uri, options)
     struct gzc_uri u;
     struct errtext why = {0};
     cr_assert_eq(uri_parse(B "nconnect=16&timeout=0.5&connect_timeout=86400&ping_timeout=0&"
-                             "volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50",
+                             "volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50&ordered=0",
                            &u, &why),
                  0, "%s", why.text);
     cr_expect_eq(u.timeout_ms, 500);
@@ -234,6 +237,7 @@ Test(uri, options)
     cr_expect_eq(u.ping_timeout_ms, 0);
     cr_expect_eq(u.nconnect, 16);
     cr_expect_eq(u.busy_poll_us, 50);
+    cr_expect_eq(u.ordered, 0);
     cr_assert(u.has_volume_id);
     cr_expect_arr_eq(u.volume_id, id, sizeof(id));
     uri_free(&u);

@@ -1,0 +1,138 @@
+/*
+ * Waiting for something to happen. A wake-up from an idle CPU takes longer than a brick takes for a
+ * small read; so for as long as that is worth it the leader tries to receive again and again before
+ * it sleeps (option busy_poll_us).
+ *
+ * Adaptive polling. Polling is worth it where what is waited for comes soon. The average of the
+ * latest waits says when to expect it: polling goes on for twice that long, if that is short. A
+ * machine that has other work for this CPU gets it: the poller yields each time around, and if it
+ * does not get the CPU back at once it counts that as a long wait. Now and then polling is tried
+ * even if it has not been worth it lately.
+ */
+#include "rpc/await.h"
+
+#include "rpc/conn.h"
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS       64
+#define WORTH        (150 * NSEC_PER_USEC) /* waits longer than this, on average, are slept through */
+#define POLL_LEAST   (20 * NSEC_PER_USEC)
+#define POLL_PROBE   (100 * NSEC_PER_USEC)
+#define PROBE_EVERY  64
+#define TAKEN_AWAY   (30 * NSEC_PER_USEC) /* between two looks at the clock: somebody else ran */
+#define AVERAGE_SPAN 8                    /* waits */
+
+/* How long to poll; 0: not at all. */
+static uint64_t poll_time(struct engine *e)
+{
+    if (e->busy_poll != ENGINE_ADAPTIVE)
+        return e->busy_poll;
+    if (e->wait_average > WORTH)
+        return ++e->waits % PROBE_EVERY ? 0 : POLL_PROBE;
+    return e->wait_average * 2 + POLL_LEAST;
+}
+
+static void poll_learn(struct engine *e, uint64_t waited)
+{
+    if (waited > 4 * WORTH)
+        waited = 4 * WORTH; /* one long wait is forgotten soon */
+    e->wait_average += waited / AVERAGE_SPAN - e->wait_average / AVERAGE_SPAN;
+}
+
+/* Receives on every connection that owes us replies, without the lock, until one brings something
+ * or `end`. *waited: how long that took, if it was worth learning from. */
+static bool poll_connections(struct engine *e, uint64_t start, uint64_t end)
+{
+    struct rpc_conn *polled = NULL;
+    for (struct rpc_conn *conn = e->connections; conn; conn = conn->next) {
+        if (rpc_conn_poll_begin(conn)) {
+            conn->next_polled = polled;
+            polled = conn;
+        }
+    }
+    if (!polled)
+        return false;
+
+    bool adaptive = e->busy_poll == ENGINE_ADAPTIVE, came = false;
+    uint64_t now = start, before;
+    e->attention = false;
+    e->state = ENGINE_POLLING;
+    engine_unlock(e);
+    do {
+        for (struct rpc_conn *conn = polled; conn; conn = conn->next_polled)
+            came |= rpc_conn_poll(conn);
+        if (came || __atomic_load_n(&e->attention, __ATOMIC_RELAXED))
+            break;
+        if (adaptive)
+            sched_yield();
+        before = now;
+        now = clock_now();
+    } while (now < end && now - before < TAKEN_AWAY);
+    engine_lock(e);
+    e->state = ENGINE_AWAKE;
+    for (struct rpc_conn *conn = polled; conn; conn = conn->next_polled)
+        rpc_conn_poll_end(conn);
+    return came || e->attention;
+}
+
+static int sleep_milliseconds(const struct engine *e, uint64_t until)
+{
+    if (until == 0)
+        return 0;
+    if (e->next_timer < until)
+        until = e->next_timer;
+    if (until == CLOCK_NEVER)
+        return -1;
+    uint64_t now = clock_now(), left = until > now ? until - now : 0;
+    uint64_t ms = (left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+    ssize_t rc = read(fd, &count, sizeof(count));
+    (void)rc; /* empty is as good */
+}
+
+static bool sleep_in_epoll(struct engine *e, uint64_t until)
+{
+    struct epoll_event events[EVENTS];
+    int timeout = sleep_milliseconds(e, until);
+    e->sleep_until = e->next_timer;
+    e->state = ENGINE_SLEEPING;
+    engine_unlock(e);
+    int n = epoll_wait(e->epoll_fd, events, EVENTS, timeout);
+    engine_lock(e);
+    e->state = ENGINE_AWAKE;
+    counter_add(&e->counters.wait_syscalls, 1);
+    for (int i = 0; i < n; i++) {
+        void *what = events[i].data.ptr;
+        if (what == &e->event_fd) {
+            e->kicked = false;
+            drain(e->event_fd);
+        } else if (what == &e->timer_fd) {
+            e->timer_fd_at = CLOCK_NEVER;
+            drain(e->timer_fd);
+        } else {
+            rpc_conn_event(what, events[i].events);
+        }
+    }
+    return n > 0;
+}
+
+bool engine_await(struct engine *e, uint64_t until)
+{
+    uint64_t time = until && e->posted ? poll_time(e) : 0;
+    bool learns = until && e->posted && e->busy_poll == ENGINE_ADAPTIVE;
+    uint64_t start = learns || time ? clock_now() : 0;
+    bool came = time && poll_connections(e, start, start + time < until ? start + time : until);
+    if (!came)
+        came = sleep_in_epoll(e, until);
+    if (learns && came)
+        poll_learn(e, clock_now() - start);
+    return came;
+}

@@ -1,0 +1,15 @@
+/* The leader's waiting. For lead.c only. */
+#ifndef RPC_AWAIT_H
+#define RPC_AWAIT_H
+
+#include "rpc/engine.h"
+
+/**
+ * The leader has nothing to do: polls for replies for a while, if that promises to be worth it, and
+ * then sleeps in epoll, until something comes, it is kicked, or the time @p until (0: does neither,
+ * but looks).
+ * @return whether there may be something to do now.
+ */
+bool engine_await(struct engine *e, uint64_t until);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * The order of overlapping transfers of one file. Bricks run the calls of a connection in any
+ * order, so keeping an order means not sending.
+ *
+ *   a write waits for every earlier write that it overlaps and that is not complete;
+ *   a read does too; nobody waits for a read.
+ *
+ * In the list, in the order in which they came, are the writes that are not complete, those that
+ * wait too, and the reads that wait. `low` and `high` bound all of its writes: what is outside of
+ * them, which is the rule, costs two comparisons.
+ */
+#ifndef VOLUME_ORDER_H
+#define VOLUME_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct order;
+
+/** Bytes [start, end) of a file that an operation reads or writes. The operation's memory. */
+struct span {
+    uint64_t start, end;
+    bool write;
+    bool waits;
+    struct order *order; /* whose list it is in, or NULL */
+    struct span *next;
+    void (*go)(struct span *span); /* it need not wait any more */
+};
+
+/** The transfers under way on one file. */
+struct order {
+    struct span *first;
+    uint64_t low, high;
+};
+
+void order_init(struct order *o);
+
+/**
+ * An operation is about to begin; its start, end, write and go are set.
+ * @return true: it may; false: it is to wait until go() is called.
+ */
+bool order_enter(struct order *o, struct span *span);
+
+/** The operation is over, or waits no longer. Those that waited for it alone go(), by now. */
+void order_leave(struct span *span);
+
+#endif
