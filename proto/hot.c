@@ -28,12 +28,16 @@ static int64_t dict_bytes(const uint8_t header[DICT_HEADER_BYTES], size_t left)
     return length - DICT_HEADER_BYTES;
 }
 
+/* A dictionary that is not there: xdr_size 0, count -1, count 0. */
+static const uint8_t no_dict[DICT_HEADER_BYTES] = {0, 0, 0, 0, 255, 255, 255, 255};
+
 int hot_read_reply_decode(const uint8_t fixed[HOT_READ_FIXED], struct hot_read_reply *reply)
 {
     int32_t op_ret = (int32_t)wire_get32(fixed);
     uint32_t size = wire_get32(fixed + 156);
     /* the pairs are not here yet */
-    int64_t pairs = dict_bytes(fixed + 160, SIZE_MAX);
+    int64_t pairs =
+        memcmp(fixed + 160, no_dict, sizeof(no_dict)) ? dict_bytes(fixed + 160, SIZE_MAX) : 0;
     if (pairs < 0 || size != (uint32_t)(op_ret < 0 ? 0 : op_ret))
         return -EPROTO;
     *reply = (struct hot_read_reply){

@@ -11,8 +11,10 @@
 #ifndef PROTO_RPC_MSG_H
 #define PROTO_RPC_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* record marking */
@@ -111,6 +113,14 @@ struct rpc_reply {
  *         a reply, malformed, or the record ends inside the header. *reply is set only with > 0.
  */
 ssize_t rpc_reply_parse(const uint8_t *p, size_t have, size_t record, struct rpc_reply *reply);
+
+/** Whether a reply of at least RPC_REPLY_BYTES is what a server that is well sends: accepted, with
+ * an empty verifier of AUTH_NONE, and executed. Its results begin at RPC_REPLY_BYTES. */
+static inline bool rpc_reply_is_plain(const uint8_t *p)
+{
+    static const uint8_t plain[RPC_REPLY_BYTES - 4] = {0, 0, 0, RPC_MSG_REPLY};
+    return memcmp(p + 4, plain, sizeof(plain)) == 0;
+}
 
 /**
  * What a reply's status means for the call: 0, -EPROTONOSUPPORT (the server lacks the program, its

@@ -70,6 +70,21 @@ static size_t rx_whole(const struct rx *rx)
     return rx->last ? rx->body_length + rx->fragment_left : SIZE_MAX;
 }
 
+/* What follows is payload, `carried` bytes of it. */
+static int rx_land(struct tcp *t, const struct arrival *a, size_t carried)
+{
+    struct rx *rx = &t->rx;
+    if (carried != a->length)
+        return errtext_set(t->base.why, EPROTO,
+                           "reply announces %zu bytes of payload but carries %zu", a->length,
+                           carried);
+    rx->state = RX_LAND;
+    rx->to = a->to;
+    rx->land_left = a->length;
+    rx->direct = rx->staged = 0;
+    return 0;
+}
+
 /* Enough of the record's head is here for the user to decide. */
 static int rx_decide(struct tcp *t)
 {
@@ -91,14 +106,9 @@ static int rx_decide(struct tcp *t)
             rx->need = a.length;
             break;
         case ARRIVAL_LAND:
-            if (rx->last && rx->fragment_left != a.length)
-                return errtext_set(t->base.why, EPROTO,
-                                   "reply announces %zu bytes of payload but carries %u", a.length,
-                                   rx->fragment_left);
-            rx->state = RX_LAND;
-            rx->to = a.to;
-            rx->land_left = a.length;
-            rx->direct = rx->staged = 0;
+            rc = rx_land(t, &a, rx->last ? rx->fragment_left : a.length);
+            if (rc < 0)
+                return rc;
             break;
         case ARRIVAL_COLLECT:
             if (whole != SIZE_MAX && whole > BODY_MAX)
@@ -167,6 +177,42 @@ static int rx_mark(struct tcp *t)
     return rx_settle(t, 0);
 }
 
+/* Between two records, with the next one's head in a buffer of ours as a whole, which is the rule:
+ * the user decides on it right there. *used: bytes dealt with; 0: it is not that simple. */
+static int rx_feed_head(struct tcp *t, const uint8_t *p, size_t n, size_t *used)
+{
+    struct rx *rx = &t->rx;
+    uint32_t mark = n >= TCP_MARK_BYTES + RPC_HEAD_MIN ? wire_get32(p) : 0;
+    size_t length = mark & ~TCP_LAST_FRAGMENT, head = length < READ_HEAD ? length : READ_HEAD;
+    if (!(mark & TCP_LAST_FRAGMENT) || length < RPC_HEAD_MIN || length > FRAGMENT_MAX ||
+        n < TCP_MARK_BYTES + head)
+        return 0;
+    struct arrival a;
+    int rc = t->base.user_ops->arrive(t->base.user, p + TCP_MARK_BYTES, head, length, &a);
+    if (rc < 0)
+        return rc;
+    switch (a.kind) {
+    case ARRIVAL_LAND:
+        rc = rx_land(t, &a, length - head);
+        break;
+    case ARRIVAL_SINK:
+        rx->state = RX_SINK;
+        break;
+    case ARRIVAL_COLLECT:
+        if (n < TCP_MARK_BYTES + length)
+            return 0;
+        *used = TCP_MARK_BYTES + length;
+        return t->base.user_ops->collected(t->base.user, p + TCP_MARK_BYTES, length);
+    default:
+        return 0;
+    }
+    *used = TCP_MARK_BYTES + head;
+    rx->last = true;
+    rx->body_length = head;
+    rx->fragment_left = (uint32_t)(length - head);
+    return rc == 0 && rx->fragment_left == 0 ? rx_record_end(t) : rc;
+}
+
 /* Takes in bytes that stand in a buffer of ours. */
 static int rx_feed(struct tcp *t, const uint8_t *p, size_t n)
 {
@@ -174,6 +220,14 @@ static int rx_feed(struct tcp *t, const uint8_t *p, size_t n)
     int rc = 0;
     while (n && rc == 0) {
         if (rx->fragment_left == 0) {
+            size_t used = 0;
+            if (rx->mark_have == 0 && rx->body_length == 0)
+                rc = rx_feed_head(t, p, n, &used);
+            if (rc < 0 || used) {
+                p += used;
+                n -= used;
+                continue;
+            }
             size_t missing = TCP_MARK_BYTES - rx->mark_have;
             size_t some = n < missing ? n : missing;
             memcpy(rx->mark + rx->mark_have, p, some);
@@ -225,6 +279,13 @@ static void rx_add(struct rx *rx, void *base, size_t length)
 /* Adds the payload's place; false if it has more pieces than one system call takes. */
 static bool rx_add_target(struct rx *rx, const struct iov_cursor *to, size_t want)
 {
+    size_t piece = to->iov->iov_len - to->skip; /* there is one, as want is not 0 */
+    if (piece >= want) {
+        rx->iov[rx->iov_count++] = (struct iovec){(char *)to->iov->iov_base + to->skip, want};
+        rx->target = want;
+        rx->asked += want;
+        return true;
+    }
     rx->iov_count +=
         iov_window(to, want, rx->iov + rx->iov_count, TCP_IOV_WINDOW - rx->iov_count, &rx->target);
     rx->asked += rx->target;
@@ -238,22 +299,22 @@ static void rx_add_tail(struct rx *rx)
     rx_add(rx, rx->tail, ends ? TCP_AHEAD : TCP_MARK_BYTES);
 }
 
-static void rx_prepare_head(struct tcp *t)
+/* Exactly one reply is on its way, and nothing else: its whole place is known. */
+static void rx_prepare_expected(struct rx *rx, size_t length)
 {
-    struct rx *rx = &t->rx;
+    rx->expecting = true;
+    rx->lead = rx->asked = length ? TCP_AHEAD : TCP_STAGE;
+    rx->iov[0] = (struct iovec){rx->stage, rx->lead};
+    rx->iov_count = 1;
+    rx->target = 0;
+    if (length && rx_add_target(rx, &rx->expected, length))
+        rx_add_tail(rx);
+}
+
+static void rx_prepare_head(struct rx *rx)
+{
     bool marked = rx->fragment_left || rx->body_length;
     size_t have = (marked ? TCP_MARK_BYTES : rx->mark_have) + rx->body_length;
-    size_t length = 0;
-
-    if (have == 0 && !rx->fragments &&
-        t->base.user_ops->expect(t->base.user, &rx->expected, &length)) {
-        rx->expecting = true;
-        rx->lead = length ? TCP_AHEAD : TCP_STAGE;
-        rx_add(rx, rx->stage, rx->lead);
-        if (length && rx_add_target(rx, &rx->expected, length))
-            rx_add_tail(rx);
-        return;
-    }
     rx->lead = have < TCP_AHEAD ? TCP_AHEAD - have : 0;
     size_t more = rx->need - rx->body_length; /* without payload, as the user has said */
     if (more > TCP_STAGE)
@@ -267,12 +328,18 @@ void tcp_rx_prepare(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
     struct rx *rx = &t->rx;
+    size_t length;
+    bool between = rx->state == RX_HEAD && !rx->mark_have && !rx->fragment_left && !rx->body_length;
+    if (between && !rx->fragments && base->user_ops->expect(base->user, &rx->expected, &length)) {
+        rx_prepare_expected(rx, length);
+        return;
+    }
     rx->iov_count = 0;
     rx->lead = rx->target = rx->asked = 0;
     rx->expecting = false;
 
     if (rx->state == RX_HEAD) {
-        rx_prepare_head(t);
+        rx_prepare_head(rx);
         return;
     }
     if (rx->fragment_left == 0) { /* the next fragment's mark, after which payload may come */
@@ -365,6 +432,34 @@ static int rx_take_expected(struct tcp *t, size_t n)
     return rc;
 }
 
+/* The usual case: the one reply that was expected has come, as a whole and nothing else, and each
+ * part of it is in its place. *taken: so it was. */
+static int rx_take_reply(struct tcp *t, size_t n, bool *taken)
+{
+    struct rx *rx = &t->rx;
+    const struct transport_user *user = t->base.user_ops;
+    const uint8_t *message = rx->stage + TCP_MARK_BYTES;
+    size_t length = n - TCP_MARK_BYTES, head = length < READ_HEAD ? length : READ_HEAD;
+    struct arrival a;
+    if (n < TCP_MARK_BYTES + RPC_HEAD_MIN ||
+        wire_get32(rx->stage) != (TCP_LAST_FRAGMENT | (uint32_t)length))
+        return 0;
+    int rc = user->arrive(t->base.user, message, head, length, &a);
+    if (rc < 0)
+        return rc;
+    if (a.kind == ARRIVAL_LAND) {
+        *taken = length - head == a.length && a.to.iov == rx->expected.iov &&
+                 a.to.skip == rx->expected.skip;
+        return *taken ? user->landed(t->base.user, a.length, 0) : 0;
+    }
+    if (a.kind == ARRIVAL_COLLECT) {
+        *taken = n <= rx->lead;
+        return *taken ? user->collected(t->base.user, message, length) : 0;
+    }
+    *taken = a.kind == ARRIVAL_SINK;
+    return 0;
+}
+
 static int rx_take_target(struct tcp *t, size_t n)
 {
     struct rx *rx = &t->rx;
@@ -382,44 +477,57 @@ static int rx_take_target(struct tcp *t, size_t n)
     return rx_settle(t, n);
 }
 
+/* Deals with the `n` bytes that a receive has brought. */
+static int rx_take(struct tcp *t, size_t n)
+{
+    struct rx *rx = &t->rx;
+    if (rx->expecting) {
+        bool taken = false;
+        int rc = rx_take_reply(t, n, &taken);
+        if (taken || rc < 0)
+            return rc;
+    }
+    size_t lead = n < rx->lead ? n : rx->lead;
+    size_t target = n - lead < rx->target ? n - lead : rx->target;
+    int rc = rx_feed(t, rx->stage, lead);
+    if (rc == 0)
+        rc = rx_take_target(t, target);
+    if (rc == 0)
+        rc = rx_feed(t, rx->tail, n - lead - target);
+    return rc;
+}
+
+static int rx_lost(struct tcp *t, int error)
+{
+    const struct rx *rx = &t->rx;
+    if (error)
+        return errtext_set(t->base.why, ENOTCONN, "connection lost: %s", errtext_errno(error));
+    bool inside = rx->body_length || rx->mark_have || rx->state != RX_HEAD || rx->last;
+    return errtext_set(t->base.why, ENOTCONN, "connection closed by the peer%s",
+                       inside ? " in the middle of a message" : "");
+}
+
 int tcp_rx_finish(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
     struct rx *rx = &t->rx;
     ssize_t result = rx->result;
-    int rc = 0;
+    int rc;
 
-    base->received = false;
     counter_add(&base->counters->receive_syscalls, rx->issued);
     rx->issued = 0;
+    base->received = result > 0;
     if (rx->failed)
         return rx->failed;
-    if (result == -EAGAIN || result == -EINTR) {
-        rc = 0;
-    } else if (result < 0) {
-        rc = errtext_set(base->why, ENOTCONN, "connection lost: %s", errtext_errno((int)result));
-    } else if (result == 0) {
-        bool inside = rx->body_length || rx->mark_have || rx->state != RX_HEAD || rx->last;
-        rc = errtext_set(base->why, ENOTCONN, "connection closed by the peer%s",
-                         inside ? " in the middle of a message" : "");
-    } else {
-        base->received = true;
-        size_t n = (size_t)result;
-        size_t lead = n < rx->lead ? n : rx->lead;
-        n -= lead;
-        size_t target = n < rx->target ? n : rx->target;
-        n -= target;
-        rc = rx_feed(t, rx->stage, lead);
-        if (rc == 0)
-            rc = rx_take_target(t, target);
-        if (rc == 0)
-            rc = rx_feed(t, rx->tail, n);
-        if (rc == 0)
-            rc = (size_t)result == rx->asked;
-    }
+    if (result > 0)
+        rc = rx_take(t, (size_t)result);
+    else
+        rc = result == -EAGAIN || result == -EINTR ? 0 : rx_lost(t, (int)result);
     if (rx->expecting)
         base->user_ops->expected(base->user);
-    return result == -EINTR ? 1 : rc;
+    if (rc < 0)
+        return rc;
+    return result == -EINTR || (size_t)result == rx->asked;
 }
 
 bool tcp_rx_retire(struct transport *base)

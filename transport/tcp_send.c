@@ -28,6 +28,11 @@ bool tcp_tx_prepare(struct transport *base)
     if (base->blocked)
         return false;
     for (struct message *m = tx->first; m && tx->iov_count < TCP_IOV_WINDOW; m = m->next) {
+        if (m->payload_length == 0 && m->sent == 0) {
+            tx->iov[tx->iov_count++] = (struct iovec){m->head, m->head_length};
+            tx->asked += m->head_length;
+            continue;
+        }
         uint32_t payload_sent = 0;
         if (m->sent < m->head_length) {
             size_t left = m->head_length - m->sent;
@@ -70,6 +75,12 @@ static void tx_consume(struct tx *tx, size_t n)
 {
     while (n) {
         struct message *m = tx->first;
+        if (m->sent == 0 && m->payload_length == 0 && n >= m->head_length) {
+            m->sent = m->head_length;
+            n -= m->head_length;
+            tx_pop(tx);
+            continue;
+        }
         size_t left = (size_t)m->head_length + m->payload_length - m->sent;
         size_t take = n < left ? n : left;
         size_t head_left = m->sent < m->head_length ? m->head_length - m->sent : 0;
@@ -87,7 +98,7 @@ int tcp_tx_finish(struct transport *base)
     struct tx *tx = &tcp_of(base)->tx;
     counter_add(&base->counters->send_syscalls, 1);
     if (tx->result == -EINTR)
-        return 0;
+        return 1;
     if (tx->result == -EAGAIN) {
         base->blocked = true;
         return 0;
@@ -97,7 +108,7 @@ int tcp_tx_finish(struct transport *base)
                            errtext_errno((int)tx->result));
     base->blocked = (size_t)tx->result < tx->asked;
     tx_consume(tx, (size_t)tx->result);
-    return 0;
+    return tx->first && !base->blocked;
 }
 
 void tcp_tx_ready(struct transport *base)

@@ -98,7 +98,8 @@ struct transport_ops {
     /** Gathers from the queue; false if there is nothing to send or the peer takes nothing now. */
     bool (*tx_prepare)(struct transport *t);
     void (*tx_issue)(struct transport *t);
-    /** 0 or -errno, with the connection broken. */
+    /** 1: there is more to send, and the peer takes it; 0; or -errno, with the connection broken.
+     */
     int (*tx_finish)(struct transport *t);
     /** The peer may take more now (the descriptor polled writable). */
     void (*tx_ready)(struct transport *t);

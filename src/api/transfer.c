@@ -19,14 +19,18 @@ static int refuse(struct gzc_file *file, int error, const char *text)
     return volume_fail(file->volume, &file->why, error, text);
 }
 
-static int transfer_check(struct transfer *t)
+static int refuse_access(const struct transfer *t)
+{
+    return refuse(t->file, -EBADF,
+                  t->number == GF_FOP_READ ? "the file is open for writing only"
+                                           : "the file is open for reading only");
+}
+
+static inline int transfer_check(struct transfer *t)
 {
     struct gzc_file *file = t->file;
-    int access = file->flags & O_ACCMODE;
-    if (t->number == GF_FOP_READ && access == O_WRONLY)
-        return refuse(file, -EBADF, "the file is open for writing only");
-    if (t->number == GF_FOP_WRITE && access == O_RDONLY)
-        return refuse(file, -EBADF, "the file is open for reading only");
+    if ((file->flags & O_ACCMODE) == (t->number == GF_FOP_READ ? O_WRONLY : O_RDONLY))
+        return refuse_access(t);
     if (t->iovcnt < 0 || t->offset < 0)
         return refuse(file, -EINVAL, "negative offset or count");
     size_t total = 0;
@@ -46,7 +50,7 @@ static void transfer_init(struct io *io, const struct transfer *t)
     io_init(io, t->file, t->number, t->iov, t->iovcnt, t->total, (uint64_t)t->offset);
 }
 
-static ssize_t transfer_run(struct transfer *t)
+static inline ssize_t transfer_run(struct transfer *t)
 {
     int rc = transfer_check(t);
     if (rc < 0 || t->total == 0)
@@ -57,8 +61,8 @@ static ssize_t transfer_run(struct transfer *t)
 }
 
 /* @param buffer  the one buffer, if there is no iovec */
-static gzc_ticket transfer_submit(struct transfer *t, const struct iovec *buffer,
-                                  const struct gzc_async *how)
+static inline gzc_ticket transfer_submit(struct transfer *t, const struct iovec *buffer,
+                                         const struct gzc_async *how)
 {
     if (buffer)
         t->iov = buffer;

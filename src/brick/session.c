@@ -216,13 +216,6 @@ void session_start(struct session *s, uint64_t deadline)
         ask_port(s);
 }
 
-struct rpc_conn *session_connection(struct session *s)
-{
-    if (s->nconnect == 1)
-        return s->connections[0];
-    return s->connections[s->next++ % s->nconnect];
-}
-
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
                             const struct identity *identity, unsigned nconnect,
                             uint64_t ping_timeout)

@@ -88,7 +88,10 @@ void session_start(struct session *s, uint64_t deadline);
 
 /** The connection for the next call: each in turn. One is given on a session that is down too;
  * calls on it end with -ENOTCONN. Any thread. */
-struct rpc_conn *session_connection(struct session *s);
+static inline struct rpc_conn *session_connection(struct session *s)
+{
+    return s->connections[s->nconnect == 1 ? 0 : s->next++ % s->nconnect];
+}
 
 /**
  * Text for call @p name ("LOOKUP") that failed with @p error: what failed, where and why. @p

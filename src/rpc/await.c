@@ -86,7 +86,7 @@ static int sleep_milliseconds(const struct engine *e, uint64_t until)
         until = e->next_timer;
     if (until == CLOCK_NEVER)
         return -1;
-    uint64_t now = clock_now(), left = until > now ? until - now : 0;
+    uint64_t left = until > e->now ? until - e->now : 0;
     uint64_t ms = (left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
@@ -108,6 +108,7 @@ static bool sleep_in_epoll(struct engine *e, uint64_t until)
     int n = epoll_wait(e->epoll_fd, events, EVENTS, timeout);
     engine_lock(e);
     e->state = ENGINE_AWAKE;
+    e->now = clock_coarse();
     counter_add(&e->counters.wait_syscalls, 1);
     for (int i = 0; i < n; i++) {
         void *what = events[i].data.ptr;
@@ -126,13 +127,15 @@ static bool sleep_in_epoll(struct engine *e, uint64_t until)
 
 bool engine_await(struct engine *e, uint64_t until)
 {
-    uint64_t time = until && e->posted ? poll_time(e) : 0;
-    bool learns = until && e->posted && e->busy_poll == ENGINE_ADAPTIVE;
-    uint64_t start = learns || time ? clock_now() : 0;
+    uint64_t start, time = until && e->posted ? poll_time(e) : 0;
+    bool learns = time || (until && e->posted && e->busy_poll);
+    if (!learns)
+        return sleep_in_epoll(e, until);
+    start = clock_now();
     bool came = time && poll_connections(e, start, start + time < until ? start + time : until);
     if (!came)
         came = sleep_in_epoll(e, until);
-    if (learns && came)
+    if (came)
         poll_learn(e, clock_now() - start);
     return came;
 }

@@ -26,24 +26,25 @@ void rpc_conn_flush(struct rpc_conn *conn)
     }
     if (conn->tx_busy || conn->state != RPC_OPEN)
         return;
+    int rc = !conn->broken;
     conn->tx_busy = true;
-    while (!conn->broken && !conn->tx_waiters && t->ops->tx_prepare(t)) {
+    while (rc > 0 && !conn->tx_waiters && t->ops->tx_prepare(t)) {
         engine_unlock(e);
         t->ops->tx_issue(t);
         engine_lock(e);
-        int rc = t->ops->tx_finish(t);
-        if (rc < 0) {
-            conn->broken = rc;
-            e->broken = true;
-            engine_kick(e);
-        }
+        rc = t->ops->tx_finish(t);
     }
     conn->tx_busy = false;
+    if (rc < 0) {
+        conn->broken = rc;
+        e->broken = true;
+        engine_kick(e);
+    }
     if (conn->tx_waiters)
         pthread_cond_broadcast(&conn->tx_idle);
 }
 
-static void conn_mark_unsent(struct rpc_conn *conn)
+static inline void conn_mark_unsent(struct rpc_conn *conn)
 {
     struct engine *e = conn->engine;
     if (conn->is_unsent)
@@ -226,14 +227,14 @@ static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
     }
 }
 
-void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error)
+void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool promptly)
 {
     struct engine *e = conn->engine;
-    call_withdraw(conn, call);
+    if (call->message.queued || call->message.payload_length)
+        call_withdraw(conn, call);
     slot_release(conn, call);
     counter_add(&e->counters.bytes_landed, call->landed);
     counter_add(&e->counters.bytes_staged, call->staged);
-    call_end(conn, call, error);
     if (conn->expecting == call)
         conn_expected(conn);
     if (conn->queue) {
@@ -242,6 +243,13 @@ void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error)
         if (!conn->queue)
             conn->queue_end = &conn->queue;
         conn_launch(conn, next);
+    }
+    if (promptly) {
+        call->posted = false;
+        call->error = error;
+        call->done(call);
+    } else {
+        call_end(conn, call, error);
     }
 }
 
@@ -267,7 +275,7 @@ static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
         conn->slots[call->xid & SLOT_MASK].retired |= 1;
         conn->late++;
     }
-    rpc_end(conn, call, error);
+    rpc_end(conn, call, error, false);
 }
 
 /* Retires the calls that are due at `now` or belong to `owner`, and returns the earliest deadline
@@ -339,7 +347,7 @@ static void conn_close(struct rpc_conn *conn, int error)
         call_unqueue(conn, &conn->queue, error);
     for (unsigned i = 0; i < RPC_SLOTS; i++) {
         if (conn->slots[i].call)
-            rpc_end(conn, conn->slots[i].call, error);
+            rpc_end(conn, conn->slots[i].call, error, false);
         conn->slots[i].retired = 0;
     }
 }

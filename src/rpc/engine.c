@@ -72,7 +72,7 @@ void engine_arm(struct engine *e)
     e->timer_fd_at = e->next_timer;
 }
 
-void engine_kick(struct engine *e)
+void engine_rouse(struct engine *e)
 {
     bool signal = e->state == ENGINE_SLEEPING;
     if (e->state == ENGINE_POLLING)

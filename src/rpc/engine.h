@@ -78,6 +78,7 @@ struct engine {
     bool attention;                                               /* it is to stop polling */
     uint64_t sleep_until; /* or sleeping before this, if nobody kicks it */
 
+    uint64_t now; /* coarse; as of the last submission or wait */
     struct timer *timers;
     uint64_t next_timer;
     struct task *tasks, **tasks_end;
@@ -118,12 +119,22 @@ static inline bool engine_in_callback(const struct engine *e)
 }
 
 /** Prepares a wait; before anything that could complete it is started. */
-void waiter_init(struct waiter *w);
+static inline void waiter_init(struct waiter *w)
+{
+    w->done = w->polls = false; /* `wake` comes to be when it sleeps */
+}
 /** Waits until waiter_wake() or e->stop, leading meanwhile if nobody else does. Not from a
  *  callback. */
 void engine_wait(struct engine *e, struct waiter *w);
+/** Wakes the thread that sleeps, or leads, with this wait. */
+void waiter_rouse(struct engine *e, struct waiter *w);
 /** Ends a wait. */
-void waiter_wake(struct engine *e, struct waiter *w);
+static inline void waiter_wake(struct engine *e, struct waiter *w)
+{
+    w->done = true;
+    if (e->sleepers || e->state != ENGINE_AWAKE)
+        waiter_rouse(e, w);
+}
 
 /**
  * Leads, or if another thread does, waits for it to stop or to complete something; until at least
@@ -151,9 +162,15 @@ void timer_remove(struct engine *e, struct timer *timer);
 void engine_defer(struct engine *e, struct task *task);
 /** Hands the leader an outcome. Any thread. */
 void engine_complete(struct engine *e, struct completion *completion);
+/** Wakes the leader that polls or sleeps, or the application that polls the descriptor. */
+void engine_rouse(struct engine *e);
 /** Makes the leader look around again, if it polls or sleeps; or if nobody leads, the application
  *  that polls the descriptor. */
-void engine_kick(struct engine *e);
+static inline void engine_kick(struct engine *e)
+{
+    if (e->state != ENGINE_AWAKE || !e->leader)
+        engine_rouse(e);
+}
 /** Nobody leads: sets the descriptor's timer to the next timer. */
 void engine_arm(struct engine *e);
 

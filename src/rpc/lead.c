@@ -33,17 +33,12 @@ static struct timer *timer_take(struct engine *e, uint64_t now)
     return due;
 }
 
-static bool run_timers(struct engine *e)
+static void run_timers(struct engine *e)
 {
-    bool any = false;
-    uint64_t now;
-    if (e->next_timer == CLOCK_NEVER || e->next_timer > (now = clock_coarse()))
-        return false;
-    for (struct timer *timer; (timer = timer_take(e, now)); any = true) {
+    for (struct timer *timer; (timer = timer_take(e, e->now));) {
         timer->at = CLOCK_NEVER;
         timer->fire(timer);
     }
-    return any;
 }
 
 /* Closes connections whose sending has failed. */
@@ -59,20 +54,18 @@ static void close_broken(struct engine *e)
 }
 
 /* Tasks come after close_broken(): by then nothing of theirs is being sent any more. */
-static bool run_tasks(struct engine *e)
+static void run_tasks(struct engine *e)
 {
-    bool any = false;
     for (;;) {
         if (e->broken)
             close_broken(e);
         struct task *task = e->tasks;
         if (!task)
-            return any;
+            return;
         e->tasks = task->next;
         if (!e->tasks)
             e->tasks_end = &e->tasks;
         task->run(task);
-        any = true;
     }
 }
 
@@ -112,18 +105,16 @@ static unsigned run_completions(struct engine *e, unsigned max)
 
 /* Every connection that is ready gets its share of receives; those that may have more stay in the
  * list. Receiving frees no connection. */
-static bool run_ready(struct engine *e)
+static void run_ready(struct engine *e)
 {
     struct rpc_conn *conn = e->ready;
     e->ready = NULL;
-    bool any = conn;
     while (conn) {
         struct rpc_conn *next = conn->next_ready;
         conn->is_ready = false;
         rpc_conn_receive(conn);
         conn = next;
     }
-    return any;
 }
 
 void engine_flush(struct engine *e)
@@ -146,18 +137,32 @@ static void wake_pollers(struct engine *e)
     }
 }
 
-/* One turn: does what there is to do; if that is nothing, waits for something, no longer than to
+static bool have_work(const struct engine *e)
+{
+    return e->ready || e->tasks || e->completions || e->unsent || e->broken ||
+           e->next_timer <= e->now;
+}
+
+/* One turn: does what there is to do; or if that is nothing, waits for something, no longer than to
  * `until`. Returns the completions run; *idle: nothing was to be done, and nothing has come. */
 static unsigned lead_turn(struct engine *e, unsigned max, uint64_t until, bool *idle)
 {
-    bool any = run_ready(e);
-    any |= run_timers(e);
-    any |= run_tasks(e);
-    unsigned ran = e->completions ? run_completions(e, max) : 0;
-    engine_flush(e);
-    if (ran)
+    unsigned ran = 0;
+    *idle = !have_work(e) && !engine_await(e, until);
+    if (*idle)
+        return 0;
+    if (e->ready)
+        run_ready(e);
+    if (e->next_timer <= e->now)
+        run_timers(e);
+    if (e->tasks || e->broken)
+        run_tasks(e);
+    if (e->completions)
+        ran = run_completions(e, max);
+    if (e->unsent)
+        engine_flush(e);
+    if (ran && e->sleepers)
         wake_pollers(e);
-    *idle = !any && !ran && !e->stop && !engine_await(e, until);
     return ran;
 }
 
@@ -176,9 +181,9 @@ static void lead_offer(struct engine *e)
         return;
     if (e->sleepers)
         pthread_cond_signal(&e->sleepers->wake);
-    else if (e->ready || e->unsent || e->tasks || e->completions || e->broken)
+    else if (e->timer_fd >= 0 && have_work(e))
         engine_kick(e);
-    else
+    else if (e->timer_fd >= 0)
         engine_arm(e);
 }
 
@@ -190,19 +195,16 @@ static void lead_drop(struct engine *e)
 void engine_drain(struct engine *e)
 {
     lead_take(e); /* what callbacks may not do, they may not do in the end either */
-    while (run_tasks(e) || run_completions(e, UINT32_MAX))
-        ;
+    do
+        run_tasks(e);
+    while (run_completions(e, UINT32_MAX));
     lead_drop(e);
-}
-
-void waiter_init(struct waiter *w)
-{
-    *w = (struct waiter){.wake = PTHREAD_COND_INITIALIZER};
 }
 
 /* Sleeps until signalled, or the time has come. */
 static void waiter_sleep(struct engine *e, struct waiter *w, uint64_t until)
 {
+    w->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     w->next = e->sleepers;
     e->sleepers = w;
     if (until == CLOCK_NEVER) {
@@ -217,9 +219,8 @@ static void waiter_sleep(struct engine *e, struct waiter *w, uint64_t until)
     *link = w->next;
 }
 
-void waiter_wake(struct engine *e, struct waiter *w)
+void waiter_rouse(struct engine *e, struct waiter *w)
 {
-    w->done = true;
     for (struct waiter *s = e->sleepers; s; s = s->next) {
         if (s == w) {
             pthread_cond_signal(&w->wake);

@@ -60,20 +60,23 @@ static int arrive_read(struct rpc_conn *conn, struct rpc_call *call, const uint8
 int rpc_arrive(void *user, const uint8_t *message, size_t have, size_t whole, struct arrival *a)
 {
     struct rpc_conn *conn = user;
-    struct rpc_reply reply;
+    struct rpc_reply reply = {.xid = wire_get32(message), .status = RPC_REPLY_SUCCESS};
+    ssize_t head = RPC_REPLY_BYTES;
 
-    if (wire_get32(message + 4) == RPC_MSG_CALL) {
-        conn->arriving = NULL;
-        a->kind = ARRIVAL_COLLECT;
-        return 0;
-    }
-    ssize_t head = rpc_reply_parse(message, have, whole, &reply);
-    if (head < 0)
-        return malformed(conn, "RPC reply");
-    if (head == 0) {
-        a->kind = ARRIVAL_MORE;
-        a->length = have + 4;
-        return 0;
+    if (have < RPC_REPLY_BYTES || !rpc_reply_is_plain(message)) {
+        if (wire_get32(message + 4) == RPC_MSG_CALL) {
+            conn->arriving = NULL;
+            a->kind = ARRIVAL_COLLECT;
+            return 0;
+        }
+        head = rpc_reply_parse(message, have, whole, &reply);
+        if (head < 0)
+            return malformed(conn, "RPC reply");
+        if (head == 0) {
+            a->kind = ARRIVAL_MORE;
+            a->length = have + 4;
+            return 0;
+        }
     }
     if (!conn->arriving || conn->arriving->xid != reply.xid)
         conn->arriving = find_call(conn, reply.xid);
@@ -94,7 +97,7 @@ static void reply_end(struct rpc_conn *conn, int error)
     struct rpc_call *call = conn->arriving;
     conn->arriving = NULL;
     counter_add(&conn->engine->counters.replies, 1);
-    rpc_end(conn, call, error);
+    rpc_end(conn, call, error, call->prompt);
 }
 
 int rpc_landed(void *user, size_t direct, size_t staged)

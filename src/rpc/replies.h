@@ -14,7 +14,8 @@ int rpc_collected(void *user, const uint8_t *message, size_t length);
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid);
 /** Whether @p xid is that of a retired call whose reply had not come yet; tells so only once. */
 bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid);
-/** Ends a posted call: from here on its memory is not touched. By the leader. */
-void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error);
+/** Ends a posted call: from here on its memory is not touched. By the leader. @param promptly  its
+ *  done() runs right away, and not as a task. */
+void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool promptly);
 
 #endif

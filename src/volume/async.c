@@ -107,8 +107,8 @@ gzc_ticket async_start(struct async *a, struct op *op, void (*start)(struct op *
     op->arg = a;
     op->complete = async_complete;
     if (how->timeout_ns)
-        op->context.deadline = clock_now() + how->timeout_ns;
-    start(op);
+        op->context.deadline = how->timeout_ns;
+    op_begin(op, start);
     if (!(how->flags & GZC_MORE) && !engine_in_callback(e))
         engine_flush(e);
     engine_unlock(e);

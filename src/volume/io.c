@@ -86,11 +86,13 @@ static void segment_post(struct io *io, struct io_segment *seg)
     wire_put32(seg->head + PROC_AT, io->number);
     hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->inode->gfid,
                        file->fd, io->offset + seg->at, seg->want, file->io_flags);
-    fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
+    if (io->op.context.utime)
+        fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
     seg->call.message.head = seg->head;
     seg->call.message.head_length = file->head_length;
     seg->call.deadline = io->op.context.deadline;
     seg->call.owner = &io->op;
+    seg->call.prompt = true;
     seg->call.done = segment_done;
     if (io->number == GF_FOP_WRITE) {
         seg->call.message.payload = io->iov;

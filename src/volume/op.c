@@ -8,7 +8,7 @@
 void op_init(struct op *op, struct gzc_volume *v)
 {
     op->volume = v;
-    op->context.deadline = volume_deadline(v);
+    op->context.deadline = v->timeout;
     op->context.owner = op;
     op->context.cancelled = op->context.keep = false;
     op->context.utime = v->topology.utime;
@@ -153,6 +153,14 @@ int op_cancel(struct op *op)
     return 0;
 }
 
+void op_begin(struct op *op, void (*start)(struct op *op))
+{
+    struct engine *e = &op->volume->engine;
+    e->now = clock_coarse();
+    op->context.deadline += e->now;
+    start(op);
+}
+
 /* ---- blocking -------------------------------------------------------------------------------- */
 
 static void run_complete(struct op *op)
@@ -172,7 +180,7 @@ int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtex
     op->complete = run_complete;
     op->arg = &waiter;
     v->blocked++;
-    start(op);
+    op_begin(op, start);
     engine_flush(e);
     engine_wait(e, &waiter);
     v->blocked--;

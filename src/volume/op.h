@@ -39,7 +39,8 @@ struct op {
     struct timer turn;
 };
 
-/** Prepares an operation on @p v, with the volume's time-out. No lock needed. */
+/** Prepares an operation on @p v. context.deadline is how long it may take, until it is started:
+ * the volume's time-out. No lock needed. */
 void op_init(struct op *op, struct gzc_volume *v);
 
 /** Where to put the text of a failure; NULL, for which errtext_set() has a sense: no memory. */
@@ -70,6 +71,9 @@ void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t e
 /** Ends it early: soon, with -ECANCELED. Any thread. @return 0, -ENOENT (it has finished already),
  *  -EINVAL (context.keep). */
 int op_cancel(struct op *op);
+
+/** Starts an operation; its time begins. For op_run() and op_submit(). */
+void op_begin(struct op *op, void (*start)(struct op *op));
 
 /**
  * Starts an operation and waits for it; a failure's text goes to @p why. Takes the lock itself.

@@ -1,7 +1,5 @@
 #include "volume/order.h"
 
-#include <stddef.h>
-
 void order_init(struct order *o)
 {
     *o = (struct order){.low = UINT64_MAX};
@@ -39,10 +37,9 @@ static void append(struct order *o, struct span *span)
     span->order = o;
 }
 
-bool order_enter(struct order *o, struct span *span)
+bool order_enter_list(struct order *o, struct span *span)
 {
     span->waits = span->start < o->high && o->low < span->end && must_wait(o, span);
-    span->order = NULL;
     if (span->write || span->waits)
         append(o, span);
     if (span->write)

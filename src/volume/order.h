@@ -13,6 +13,7 @@
 #define VOLUME_ORDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct order;
@@ -35,11 +36,20 @@ struct order {
 
 void order_init(struct order *o);
 
+/** order_enter() but for a read that is outside of all writes. */
+bool order_enter_list(struct order *o, struct span *span);
+
 /**
  * An operation is about to begin; its start, end, write and go are set.
  * @return true: it may; false: it is to wait until go() is called.
  */
-bool order_enter(struct order *o, struct span *span);
+static inline bool order_enter(struct order *o, struct span *span)
+{
+    span->order = NULL;
+    if (!span->write && (span->start >= o->high || o->low >= span->end))
+        return true;
+    return order_enter_list(o, span);
+}
 
 /** The operation is over, or waits no longer. Those that waited for it alone go(), by now. */
 void order_leave(struct span *span);

@@ -93,12 +93,6 @@ struct gzc_dir {
     char name[256];
 };
 
-/** The deadline of an operation that begins now. */
-static inline uint64_t volume_deadline(const struct gzc_volume *v)
-{
-    return clock_coarse() + v->timeout;
-}
-
 /** Keep count of open files and directories. Any thread. */
 static inline void volume_handle_opened(struct gzc_volume *v)
 {
