@@ -17,8 +17,12 @@
 #ifndef PROTO_HOT_H
 #define PROTO_HOT_H
 
+#include "proto/wire.h"
+
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define HOT_IO_ARGS_BYTES 52
 #define HOT_READ_FIXED    172
@@ -40,12 +44,30 @@ struct hot_read_reply {
     const uint8_t *iatt; /* 148 bytes in `fixed` */
 };
 
+/** Bytes of pairs that follow a dictionary's header of DICT_HEADER_BYTES, or -EPROTO. */
+ssize_t hot_dict_bytes(const uint8_t header[12]);
+
 /**
  * Decodes the fixed part of READ's result. Whether size bytes are no more than were asked for, and
  * as many as the record has, is the caller's to check.
  * @return 0 or -EPROTO (size disagrees with op_ret, or the dictionary's header with itself).
  */
-int hot_read_reply_decode(const uint8_t fixed[HOT_READ_FIXED], struct hot_read_reply *reply);
+static inline int hot_read_reply_decode(const uint8_t fixed[HOT_READ_FIXED],
+                                        struct hot_read_reply *reply)
+{
+    /* a dictionary that is not there: xdr_size 0, count -1, count 0 */
+    static const uint8_t none[12] = {0, 0, 0, 0, 255, 255, 255, 255};
+    ssize_t pairs = 0; /* they are not here yet */
+    reply->op_ret = (int32_t)wire_get32(fixed);
+    reply->op_errno = (int32_t)wire_get32(fixed + 4);
+    reply->size = wire_get32(fixed + 156);
+    reply->iatt = fixed + 8;
+    if (memcmp(fixed + 160, none, sizeof(none)) != 0)
+        pairs = hot_dict_bytes(fixed + 160);
+    reply->dict_bytes = (uint32_t)pairs;
+    return pairs < 0 || reply->size != (uint32_t)(reply->op_ret < 0 ? 0 : reply->op_ret) ? -EPROTO
+                                                                                         : 0;
+}
 
 /** WRITE's result. Pointers go into the body. */
 struct hot_write_reply {

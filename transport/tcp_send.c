@@ -75,12 +75,6 @@ static void tx_consume(struct tx *tx, size_t n)
 {
     while (n) {
         struct message *m = tx->first;
-        if (m->sent == 0 && m->payload_length == 0 && n >= m->head_length) {
-            m->sent = m->head_length;
-            n -= m->head_length;
-            tx_pop(tx);
-            continue;
-        }
         size_t left = (size_t)m->head_length + m->payload_length - m->sent;
         size_t take = n < left ? n : left;
         size_t head_left = m->sent < m->head_length ? m->head_length - m->sent : 0;
@@ -107,8 +101,14 @@ int tcp_tx_finish(struct transport *base)
         return errtext_set(base->why, ENOTCONN, "connection lost: %s",
                            errtext_errno((int)tx->result));
     base->blocked = (size_t)tx->result < tx->asked;
-    tx_consume(tx, (size_t)tx->result);
-    return tx->first && !base->blocked;
+    struct message *m = tx->first;
+    if (m->next || m->payload_length || m->sent || base->blocked) {
+        tx_consume(tx, (size_t)tx->result);
+        return tx->first && !base->blocked;
+    }
+    m->sent = m->head_length; /* the usual case: one message without payload */
+    tx_pop(tx);
+    return 0;
 }
 
 void tcp_tx_ready(struct transport *base)

@@ -5,6 +5,14 @@
  * does so in engine_init(). Files are sized and laid out before that, usually in fio's parent
  * process, over a mount that lives no longer than the call: a fork must not inherit connections.
  *
+ * I/O is asynchronous:
+ *
+ *      fio                     engine_                      library
+ *      iodepth_batch times:    queue()                      gzc_pread_async(), ...: begun, not sent
+ *                              commit()                     gzc_send(): one system call, if it can
+ *                              getevents(min, max)          gzc_poll() until min have completed
+ *      for each of them:       event()
+ *
  * fio calls an engine with positive errno values, and tells a failure from td->error.
  */
 #include "fio.h"
@@ -21,8 +29,9 @@ enum { LAYOUT_BLOCK = 1 << 20 };
 struct options {
     void *pad; /* fio takes an option at offset 0 for one that has no place */
     char *uri;
+    char *busy_poll_us;
     unsigned int nconnect;
-    unsigned int busy_poll_us;
+    unsigned int counters;
 };
 
 static struct fio_option options[] = {
@@ -50,9 +59,19 @@ static struct fio_option options[] = {
     {
         .name = "busy_poll_us",
         .lname = "Busy poll time",
-        .type = FIO_OPT_INT,
+        .type = FIO_OPT_STR_STORE,
         .off1 = offsetof(struct options, busy_poll_us),
-        .help = "Microseconds to spin for a reply before sleeping; 0 leaves it to the URI",
+        .help = "Microseconds to spin for a reply before sleeping, 0: never; or adaptive. Default: "
+                "as the URI says",
+        .category = FIO_OPT_C_ENGINE,
+        .group = FIO_OPT_G_INVALID,
+    },
+    {
+        .name = "counters",
+        .lname = "Print counters",
+        .type = FIO_OPT_BOOL,
+        .off1 = offsetof(struct options, counters),
+        .help = "At the end of a job, print what the library counted: bytes, calls, system calls",
         .def = "0",
         .category = FIO_OPT_C_ENGINE,
         .group = FIO_OPT_G_INVALID,
@@ -63,7 +82,19 @@ static struct fio_option options[] = {
 /* A job's volume: td->io_ops_data. */
 struct job {
     gzc_volume *volume;
-    int last_error; /* the errno that was last explained, lest every I/O explains it again */
+    int last_error;          /* the errno that was last explained, lest every I/O does it again */
+    struct flist_head begun; /* requests that commit() has not seen yet */
+    struct flist_head completed; /* requests that event() is to hand over, in this order */
+    unsigned int under_way;      /* begun, and not completed */
+    unsigned int completions;    /* on the list */
+    unsigned long long ios;      /* begun, in all */
+};
+
+/* What the engine knows of an io_u: io_u->engine_data. */
+struct request {
+    struct job *job; /* an io_u may be queued to several, with io_submit_mode=offload */
+    struct io_u *io_u;
+    struct flist_head begun, completed;
 };
 
 /* Gives fio an error with the library's words for it. Returns the errno. */
@@ -100,12 +131,16 @@ static int job_mount(struct thread_data *td)
         p += snprintf(p, (size_t)(end - p), "%cnconnect=%u", strchr(uri, '?') ? '&' : '?',
                       o->nconnect);
     if (o->busy_poll_us)
-        snprintf(p, (size_t)(end - p), "%cbusy_poll_us=%u", strchr(uri, '?') ? '&' : '?',
-                 o->busy_poll_us);
+        p += snprintf(p, (size_t)(end - p), "%cbusy_poll_us=%s", strchr(uri, '?') ? '&' : '?',
+                      o->busy_poll_us);
+    if (p >= end)
+        return fail(td, "uri", -ENAMETOOLONG, "");
 
     job = calloc(1, sizeof(*job));
     if (!job)
         return fail(td, "mount", -ENOMEM, "");
+    INIT_FLIST_HEAD(&job->begun);
+    INIT_FLIST_HEAD(&job->completed);
     rc = gzc_mount(uri, &job->volume);
     if (rc < 0) {
         rc = fail_volume(td, "mount", rc, job->volume);
@@ -126,6 +161,32 @@ static void job_unmount(struct thread_data *td)
     gzc_unmount(job->volume);
     free(job);
     td->io_ops_data = NULL;
+}
+
+/* What the job has cost. To the standard error: there it neither gets into what fio prints for
+ * machines to read, nor is lost with a job process that does not flush its standard output. */
+static void print_counters(const struct thread_data *td, const struct job *job)
+{
+    struct gzc_stats s;
+    double n = job->ios ? (double)job->ios : 1;
+
+    gzc_volume_stats(job->volume, &s, sizeof(s));
+    log_err("%s: libgzc: ios=%llu calls=%llu landed=%llu staged=%llu send=%llu receive=%llu "
+            "wait=%llu, per I/O: send %.2f receive %.2f wait %.2f\n",
+            td->o.name, job->ios, (unsigned long long)s.calls, (unsigned long long)s.bytes_landed,
+            (unsigned long long)s.bytes_staged, (unsigned long long)s.send_syscalls,
+            (unsigned long long)s.receive_syscalls, (unsigned long long)s.wait_syscalls,
+            (double)s.send_syscalls / n, (double)s.receive_syscalls / n,
+            (double)s.wait_syscalls / n);
+}
+
+static void engine_cleanup(struct thread_data *td)
+{
+    const struct options *o = td->eo;
+
+    if (td->io_ops_data && o->counters)
+        print_counters(td, td->io_ops_data);
+    job_unmount(td);
 }
 
 /* Where a job's file is on the volume: below the path of the URI. */
@@ -177,6 +238,8 @@ static int engine_setup(struct thread_data *td)
     /* fio would ask the local file system how much is free. */
     if (td->o.fill_device)
         return fail(td, "fill_device", -ENOTSUP, "");
+    if (td_trim(td) || td->o.trim_percentage)
+        return fail(td, "trim", -ENOTSUP, "this engine cannot trim");
     return on_volume(td, NULL, files_stat);
 }
 
@@ -282,58 +345,178 @@ static int engine_unlink(struct thread_data *td, struct fio_file *f)
 
 /* ---- I/O ------------------------------------------------------------------------------------- */
 
+static int engine_io_u_init(struct thread_data *td, struct io_u *io_u)
+{
+    struct request *r = calloc(1, sizeof(*r));
+
+    (void)td;
+    if (!r)
+        return ENOMEM;
+    r->io_u = io_u;
+    io_u->engine_data = r;
+    return 0;
+}
+
+static void engine_io_u_free(struct thread_data *td, struct io_u *io_u)
+{
+    (void)td;
+    free(io_u->engine_data);
+}
+
+/* Gives an io_u its outcome, as the library tells it. */
+static void io_u_result(struct job *job, struct io_u *io_u, ssize_t result, const char *error)
+{
+    if (result > 0 || (result == 0 && (!ddir_rw(io_u->ddir) || !io_u->xfer_buflen))) {
+        if (ddir_rw(io_u->ddir))
+            io_u->resid = io_u->xfer_buflen - (unsigned long long)result;
+        return;
+    }
+    /* Where fio calls a synchronous engine it makes this an error; of an asynchronous one it would
+     * take it for an I/O of no bytes that went well. */
+    if (result == 0) {
+        result = -EIO;
+        error = "nothing there: the file has become shorter";
+    }
+    io_u->error = (unsigned int)-result;
+    if (job->last_error != result) {
+        log_err("libgzc: %s: %s\n", io_ddir_name(io_u->ddir), error);
+        job->last_error = (int)result;
+    }
+}
+
+/* Runs in engine_getevents(); and when another file is opened or closed meanwhile, there. */
+static void request_done(void *arg, ssize_t result, const char *error)
+{
+    struct request *r = arg;
+    struct job *job = r->job;
+
+    io_u_result(job, r->io_u, result, error);
+    flist_add_tail(&r->completed, &job->completed);
+    job->completions++;
+    job->under_way--;
+}
+
+static gzc_ticket begin(const struct io_u *io_u, const struct gzc_async *how)
+{
+    gzc_file *file = FILE_ENG_DATA(io_u->file);
+
+    switch (io_u->ddir) {
+    case DDIR_READ:
+        return gzc_pread_async(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset, how);
+    case DDIR_WRITE:
+        return gzc_pwrite_async(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset, how);
+    case DDIR_SYNC:
+        return gzc_fsync_async(file, how);
+    case DDIR_DATASYNC:
+        return gzc_fdatasync_async(file, how);
+    default:
+        return -ENOTSUP;
+    }
+}
+
 static enum fio_q_status engine_queue(struct thread_data *td, struct io_u *io_u)
 {
     struct job *job = td->io_ops_data;
-    gzc_file *file = FILE_ENG_DATA(io_u->file);
-    ssize_t n;
+    struct request *r = io_u->engine_data;
+    struct gzc_async how = {.done = request_done, .arg = r, .flags = GZC_MORE};
+    gzc_ticket ticket;
 
     fio_ro_check(td, io_u);
-    switch (io_u->ddir) {
-    case DDIR_READ:
-        n = gzc_pread(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset);
-        break;
-    case DDIR_WRITE:
-        n = gzc_pwrite(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset);
-        break;
-    case DDIR_SYNC:
-        n = gzc_fsync(file);
-        break;
-    case DDIR_DATASYNC:
-        n = gzc_fdatasync(file);
-        break;
-    default:
-        n = -ENOTSUP;
+    r->job = job;
+    ticket = begin(io_u, &how);
+    if (ticket < 0) {
+        char text[512] = "this engine does not do that";
+        if (ticket != -ENOTSUP)
+            gzc_file_error(FILE_ENG_DATA(io_u->file), text, sizeof(text));
+        io_u_result(job, io_u, (ssize_t)ticket, text);
+        return FIO_Q_COMPLETED;
     }
+    flist_add_tail(&r->begun, &job->begun);
+    job->under_way++;
+    job->ios++;
+    return FIO_Q_QUEUED;
+}
 
-    if (n >= 0) {
-        if (ddir_rw(io_u->ddir))
-            io_u->resid = io_u->xfer_buflen - (unsigned long long)n;
-    } else {
-        io_u->error = (unsigned int)-n;
-        if (job->last_error != -n) {
-            char text[512] = "this engine does not do that";
-            if (n != -ENOTSUP)
-                gzc_file_error(file, text, sizeof(text));
-            fail(td, io_ddir_name(io_u->ddir), (int)n, text);
-            job->last_error = (int)-n;
-        }
+static int engine_commit(struct thread_data *td)
+{
+    struct job *job = td->io_ops_data;
+    struct flist_head *entry, *next;
+    struct timespec now;
+    unsigned int n = 0;
+
+    if (flist_empty(&job->begun))
+        return 0;
+    /* An I/O has been issued when it goes out: before that it counts as submission latency. */
+    if (fio_fill_issue_time(td)) {
+        fio_gettime(&now, NULL);
+        if (td->o.read_iolog_file)
+            td->last_issue = now;
     }
-    return FIO_Q_COMPLETED;
+    flist_for_each_safe(entry, next, &job->begun)
+    {
+        struct io_u *io_u = flist_entry(entry, struct request, begun)->io_u;
+        if (fio_fill_issue_time(td)) {
+            io_u->issue_time = now;
+            io_u_queued(td, io_u);
+        }
+        flist_del(entry);
+        n++;
+    }
+    gzc_send(job->volume);
+    io_u_mark_submit(td, n);
+    return 0;
+}
+
+static int engine_getevents(struct thread_data *td, unsigned int min, unsigned int max,
+                            const struct timespec *t)
+{
+    struct job *job = td->io_ops_data;
+    int timeout = t ? (int)(t->tv_sec * 1000 + t->tv_nsec / 1000000) : -1;
+    int rc;
+
+    engine_commit(td); /* polling would send it all the same */
+    /* More may complete than fio asks for: the next calls have them without a poll. */
+    while (job->completions < (min ? min : 1) && job->under_way) {
+        rc = gzc_poll(job->volume, 0, timeout);
+        if (rc < 0)
+            return rc;
+        if (t)
+            break;
+    }
+    return (int)(job->completions < max ? job->completions : max);
+}
+
+static struct io_u *engine_event(struct thread_data *td, int event)
+{
+    struct job *job = td->io_ops_data;
+    struct request *r = flist_first_entry(&job->completed, struct request, completed);
+
+    (void)event; /* fio takes as many as getevents() has said, in order */
+    flist_del(&r->completed);
+    job->completions--;
+    /* fio does not look at the error of an asynchronous fsync. */
+    if (r->io_u->error && ddir_sync(r->io_u->ddir))
+        td_verror(td, (int)r->io_u->error, "fsync");
+    return r->io_u;
 }
 
 __attribute__((visibility("default"))) struct ioengine_ops ioengine = {
     .name = "gzc",
     .version = FIO_IOOPS_VERSION,
-    .flags = FIO_SYNCIO | FIO_DISKLESSIO | FIO_NODISKUTIL,
+    .flags = FIO_DISKLESSIO | FIO_NODISKUTIL | FIO_ASYNCIO_SETS_ISSUE_TIME,
     .setup = engine_setup,
     .prepopulate_file = engine_prepopulate,
     .init = job_mount,
-    .cleanup = job_unmount,
+    .cleanup = engine_cleanup,
     .open_file = engine_open,
     .close_file = engine_close,
     .unlink_file = engine_unlink,
+    .io_u_init = engine_io_u_init,
+    .io_u_free = engine_io_u_free,
     .queue = engine_queue,
+    .commit = engine_commit,
+    .getevents = engine_getevents,
+    .event = engine_event,
     .options = options,
     .option_struct_size = sizeof(struct options),
 };
