@@ -21,6 +21,7 @@ static int tcp_connect(struct transport *base, const struct sockaddr *address, s
         return err;
     }
     base->fd = fd;
+    tcp_of(base)->rx.lowat = 1;
     return 0;
 }
 
@@ -65,6 +66,7 @@ static const struct transport_ops tcp_ops = {
     .rx_prepare = tcp_rx_prepare,
     .rx_issue = tcp_rx_issue,
     .rx_finish = tcp_rx_finish,
+    .rx_sleep = tcp_rx_sleep,
     .rx_retire = tcp_rx_retire,
 };
 

@@ -27,6 +27,7 @@ struct rx {
 
     struct iov_cursor to; /* RX_LAND */
     size_t land_left, direct, staged;
+    int lowat; /* SO_RCVLOWAT as it is set */
 
     /* One receive: | lead -> stage | target | tail | */
     struct iovec iov[TCP_IOV_WINDOW + 2];
@@ -65,6 +66,7 @@ void tcp_rx_reset(struct rx *rx);
 void tcp_rx_prepare(struct transport *t);
 bool tcp_rx_issue(struct transport *t);
 int tcp_rx_finish(struct transport *t);
+void tcp_rx_sleep(struct transport *t);
 bool tcp_rx_retire(struct transport *t);
 
 /* tcp_send.c */

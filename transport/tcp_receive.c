@@ -36,6 +36,10 @@
 #define RPC_HEAD_MIN 20 /* the shortest RPC message: a refused credential (RFC 5531) */
 #define READ_HEAD    (TCP_AHEAD - TCP_MARK_BYTES)
 #define SINK_PIECES  64
+/* Bytes of a payload that are slept for at least: the bounds of SO_RCVLOWAT. A trickle of 256 KiB
+ * within a ping's time-out still counts as a sign of life. */
+#define LOWAT_MIN (64 << 10)
+#define LOWAT_MAX (256 << 10)
 
 void tcp_rx_reset(struct rx *rx)
 {
@@ -527,7 +531,24 @@ int tcp_rx_finish(struct transport *base)
         base->user_ops->expected(base->user);
     if (rc < 0)
         return rc;
+    base->drowsy = (rx->state == RX_LAND && rx->land_left >= LOWAT_MIN) || rx->lowat != 1;
     return result == -EINTR || (size_t)result == rx->asked;
+}
+
+/* A payload is many segments, each of which would wake us: we sleep until a good part of what is
+ * missing is there. Never while a header is due: it alone would not wake us. What is slept for is
+ * never more than is sure to come, so that nothing sleeps for good. */
+void tcp_rx_sleep(struct transport *base)
+{
+    struct rx *rx = &tcp_of(base)->rx;
+    size_t left = rx->state == RX_LAND ? rx->land_left : 0;
+    if (left > rx->fragment_left)
+        left = rx->fragment_left;
+    int lowat = left < LOWAT_MIN ? 1 : left > LOWAT_MAX ? LOWAT_MAX : (int)left;
+    if (lowat != rx->lowat &&
+        setsockopt(base->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)) == 0)
+        rx->lowat = lowat;
+    base->drowsy = lowat != 1;
 }
 
 bool tcp_rx_retire(struct transport *base)

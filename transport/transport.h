@@ -113,6 +113,9 @@ struct transport_ops {
     bool (*rx_issue)(struct transport *t);
     /** 1: there may be more to receive; 0: not now; -errno: the connection is broken or over. */
     int (*rx_finish)(struct transport *t);
+    /** The leader is about to sleep, and `drowsy` is set: makes the descriptor poll readable when
+     * it is worth waking for, and not before. */
+    void (*rx_sleep)(struct transport *t);
     /** The call whose reply is coming in has been retired: its memory is not touched again. True if
      *  the user had decided about the message already; the rest of it is drained then. */
     bool (*rx_retire)(struct transport *t);
@@ -125,6 +128,7 @@ struct transport {
     struct counters *counters;
     struct errtext *why; /* text of a failure */
     bool received;       /* the last receive brought something */
+    bool drowsy;         /* rx_sleep() has something to change */
     bool blocked;        /* the peer takes nothing now: tx_ready() when it polls writable */
     int fd;              /* to be polled; -1 while closed */
 };

@@ -102,6 +102,9 @@ static bool sleep_in_epoll(struct engine *e, uint64_t until)
 {
     struct epoll_event events[EVENTS];
     int timeout = sleep_milliseconds(e, until);
+    for (struct rpc_conn *conn = e->connections; conn; conn = conn->next)
+        if (conn->transport->drowsy && until)
+            conn->transport->ops->rx_sleep(conn->transport);
     e->sleep_until = e->next_timer;
     e->state = ENGINE_SLEEPING;
     engine_unlock(e);

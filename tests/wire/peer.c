@@ -266,14 +266,20 @@ static void conn_dispatch(struct peer_conn *conn)
     }
 }
 
-static void conn_receive(struct peer_conn *conn)
+static size_t conn_receive(struct peer_conn *conn, size_t max)
 {
-    reserve(&conn->in, &conn->in_room, conn->in_length + RECEIVE_STEP);
-    ssize_t n = recv(conn->fd, conn->in + conn->in_length, RECEIVE_STEP, MSG_DONTWAIT);
+    reserve(&conn->in, &conn->in_room, conn->in_length + max);
+    ssize_t n = recv(conn->fd, conn->in + conn->in_length, max, MSG_DONTWAIT);
     if (n > 0)
         conn->in_length += (size_t)n;
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
         conn_gone(conn);
+    return n > 0 ? (size_t)n : 0;
+}
+
+size_t peer_take(struct peer_conn *conn, size_t n)
+{
+    return conn->fd < 0 ? 0 : conn_receive(conn, n);
 }
 
 static void conn_accept(struct peer *p)
@@ -342,7 +348,7 @@ static void *run(void *arg)
             if (fds[i].revents & POLLOUT)
                 conn_flush(conns[i]);
             if (conns[i]->fd >= 0 && fds[i].revents & POLLIN && !conns[i]->deaf)
-                conn_receive(conns[i]);
+                conn_receive(conns[i], RECEIVE_STEP);
             else if (conns[i]->fd >= 0 && fds[i].revents & (POLLERR | POLLHUP))
                 conn_gone(conns[i]);
         }

@@ -219,6 +219,9 @@ void peer_close(struct peer_conn *conn);
 void peer_reset(struct peer_conn *conn);
 /** Stops reading the socket, or goes on. */
 void peer_deafen(struct peer_conn *conn, bool deaf);
+/** Takes up to @p n bytes out of the socket of a connection that is not read; they wait until it is
+ *  read again. @return how many there were. */
+size_t peer_take(struct peer_conn *conn, size_t n);
 /** The client's end of the connection, a descriptor of this process; -1 if it is closed. */
 int peer_client_fd(struct peer_conn *conn);
 /** The connection accepted last; NULL: none yet. */
