@@ -142,3 +142,17 @@ bool engine_await(struct engine *e, uint64_t until)
         poll_learn(e, clock_now() - start);
     return came;
 }
+
+bool engine_await_lead(struct engine *e, const bool *done)
+{
+    uint64_t end = poll_time(e);
+    if (!end)
+        return false;
+    end += clock_now();
+    engine_unlock(e);
+    while (!__atomic_load_n(done, __ATOMIC_RELAXED) &&
+           __atomic_load_n(&e->leader, __ATOMIC_RELAXED) && clock_now() < end)
+        sched_yield();
+    engine_lock(e);
+    return *done || !e->leader;
+}

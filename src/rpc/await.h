@@ -12,4 +12,8 @@
  */
 bool engine_await(struct engine *e, uint64_t until);
 
+/** Another thread leads: polls for a while, as long as it would for replies, whether it stops or
+ *  @p done is set. @return whether one of these is so. */
+bool engine_await_lead(struct engine *e, const bool *done);
+
 #endif

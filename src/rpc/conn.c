@@ -382,20 +382,21 @@ static bool conn_take_in(struct rpc_conn *conn)
     return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
 }
 
-/* What the calls that are over go on with is sent when this returns; so a fair share is a quarter
- * of what is under way: the server has the rest to work on meanwhile. */
+/* Callbacks begin new calls, which are sent when this has returned. So when there are callbacks to
+ * run, a quarter of what is under way is enough: the server has the rest to work on meanwhile. */
 void rpc_conn_receive(struct rpc_conn *conn)
 {
+    struct engine *e = conn->engine;
     struct transport *t = conn->transport;
-    unsigned share = conn->posted / 4 ? conn->posted / 4 : 1, posted = conn->posted;
+    unsigned enough = conn->posted - (conn->posted + 3) / 4;
     bool more = conn->state == RPC_OPEN;
     while (more) {
         t->ops->rx_prepare(t);
-        engine_unlock(conn->engine);
+        engine_unlock(e);
         t->ops->rx_issue(t);
-        engine_lock(conn->engine);
+        engine_lock(e);
         more = conn_take_in(conn);
-        if (conn->posted + share <= posted)
+        if (!conn->posted || (e->completions && conn->posted <= enough))
             break;
     }
     if (more)

@@ -131,7 +131,7 @@ void waiter_rouse(struct engine *e, struct waiter *w);
 /** Ends a wait. */
 static inline void waiter_wake(struct engine *e, struct waiter *w)
 {
-    w->done = true;
+    __atomic_store_n(&w->done, true, __ATOMIC_RELAXED);
     if (e->sleepers || e->state != ENGINE_AWAKE)
         waiter_rouse(e, w);
 }

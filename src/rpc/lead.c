@@ -235,7 +235,8 @@ void engine_wait(struct engine *e, struct waiter *w)
     bool idle;
     while (!w->done && !e->stop) {
         if (e->leader) {
-            waiter_sleep(e, w, CLOCK_NEVER);
+            if (!engine_await_lead(e, &w->done))
+                waiter_sleep(e, w, CLOCK_NEVER);
             continue;
         }
         lead_take(e);
