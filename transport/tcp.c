@@ -40,6 +40,8 @@ static void tcp_close(struct transport *base)
     tcp_tx_reset(&t->tx);
     base->blocked = false;
     tcp_rx_reset(&t->rx);
+    t->rx.failed = 0;
+    t->rx.fragments = false;
     if (base->fd >= 0)
         close(base->fd);
     base->fd = -1;

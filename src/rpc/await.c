@@ -98,46 +98,53 @@ static void drain(int fd)
     (void)rc; /* empty is as good */
 }
 
-static bool sleep_in_epoll(struct engine *e, uint64_t until)
+static void fall_asleep(struct engine *e)
+{
+    e->drowsy = false;
+    for (struct rpc_conn *conn = e->connections; conn; conn = conn->next) {
+        if (conn->transport->drowsy)
+            conn->transport->ops->rx_sleep(conn->transport);
+        e->drowsy |= conn->transport->drowsy;
+    }
+}
+
+bool engine_sleep(struct engine *e, uint64_t until)
 {
     struct epoll_event events[EVENTS];
     int timeout = sleep_milliseconds(e, until);
-    for (struct rpc_conn *conn = e->connections; conn; conn = conn->next)
-        if (conn->transport->drowsy && until)
-            conn->transport->ops->rx_sleep(conn->transport);
+    if (e->drowsy)
+        fall_asleep(e);
     e->sleep_until = e->next_timer;
     e->state = ENGINE_SLEEPING;
     engine_unlock(e);
     int n = epoll_wait(e->epoll_fd, events, EVENTS, timeout);
     engine_lock(e);
     e->state = ENGINE_AWAKE;
-    e->now = clock_coarse();
     counter_add(&e->counters.wait_syscalls, 1);
+    bool late = n <= 0; /* then exactly: the coarse clock might say that it is too early still */
     for (int i = 0; i < n; i++) {
         void *what = events[i].data.ptr;
         if (what == &e->event_fd) {
             e->kicked = false;
             drain(e->event_fd);
         } else if (what == &e->timer_fd) {
+            late = true;
             e->timer_fd_at = CLOCK_NEVER;
             drain(e->timer_fd);
         } else {
             rpc_conn_event(what, events[i].events);
         }
     }
+    e->now = late ? clock_now() : clock_coarse();
     return n > 0;
 }
 
-bool engine_await(struct engine *e, uint64_t until)
+bool engine_poll_and_sleep(struct engine *e, uint64_t until)
 {
-    uint64_t start, time = until && e->posted ? poll_time(e) : 0;
-    bool learns = time || (until && e->posted && e->busy_poll);
-    if (!learns)
-        return sleep_in_epoll(e, until);
-    start = clock_now();
-    bool came = time && poll_connections(e, start, start + time < until ? start + time : until);
+    uint64_t start = clock_now(), end = start + poll_time(e);
+    bool came = end > start && poll_connections(e, start, end < until ? end : until);
     if (!came)
-        came = sleep_in_epoll(e, until);
+        came = engine_sleep(e, until);
     if (came)
         poll_learn(e, clock_now() - start);
     return came;

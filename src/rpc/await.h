@@ -4,13 +4,20 @@
 
 #include "rpc/engine.h"
 
+bool engine_sleep(struct engine *e, uint64_t until);
+bool engine_poll_and_sleep(struct engine *e, uint64_t until);
+
 /**
  * The leader has nothing to do: polls for replies for a while, if that promises to be worth it, and
  * then sleeps in epoll, until something comes, it is kicked, or the time @p until (0: does neither,
  * but looks).
  * @return whether there may be something to do now.
  */
-bool engine_await(struct engine *e, uint64_t until);
+static inline bool engine_await(struct engine *e, uint64_t until)
+{
+    bool polls = e->busy_poll && e->posted && until;
+    return polls ? engine_poll_and_sleep(e, until) : engine_sleep(e, until);
+}
 
 /** Another thread leads: polls for a while, as long as it would for replies, whether it stops or
  *  @p done is set. @return whether one of these is so. */

@@ -379,6 +379,7 @@ static bool conn_take_in(struct rpc_conn *conn)
         return false;
     }
     conn->heard += t->received;
+    conn->engine->drowsy |= t->drowsy;
     return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
 }
 

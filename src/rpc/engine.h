@@ -88,6 +88,7 @@ struct engine {
     struct rpc_conn *connections; /* all that are connecting or open */
     unsigned posted;              /* calls of all of them that have a slot */
     bool broken;                  /* one of them is to be closed */
+    bool drowsy;                  /* one of them has something to do before the leader sleeps */
     bool stop;                    /* the volume goes: nobody waits any more */
 
     uint64_t busy_poll;    /* nanoseconds to poll before sleeping, or ENGINE_ADAPTIVE */

@@ -175,16 +175,20 @@ static void lead_take(struct engine *e)
 
 /* Somebody who sleeps is to take the lead, if nobody has it. Without such a thread, the application
  * learns from the descriptor when there is something to do. */
-static void lead_offer(struct engine *e)
+static void lead_offer_now(struct engine *e)
 {
-    if (e->leader)
-        return;
     if (e->sleepers)
         pthread_cond_signal(&e->sleepers->wake);
-    else if (e->timer_fd >= 0 && have_work(e))
+    else if (have_work(e))
         engine_kick(e);
-    else if (e->timer_fd >= 0)
+    else
         engine_arm(e);
+}
+
+static inline void lead_offer(struct engine *e)
+{
+    if (!e->leader && (e->sleepers || e->timer_fd >= 0))
+        lead_offer_now(e);
 }
 
 static void lead_drop(struct engine *e)

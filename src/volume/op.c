@@ -168,7 +168,7 @@ static void run_complete(struct op *op)
     waiter_wake(&op->volume->engine, op->arg);
 }
 
-int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtext *why)
+static inline int64_t run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
     struct gzc_volume *v = op->volume;
     struct engine *e = &v->engine;
@@ -192,12 +192,17 @@ int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtex
     return result;
 }
 
+int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtext *why)
+{
+    return run(op, start, why);
+}
+
 int64_t op_run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
     struct engine *e = &op->volume->engine;
     engine_lock(e);
     if (!engine_in_callback(e)) {
-        op_run_locked(op, start, why);
+        run(op, start, why);
     } else {
         op->result = errtext_set(why, EDEADLK, "a blocking call in a callback");
         if (op->settle)
