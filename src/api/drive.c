@@ -86,26 +86,35 @@ int gzc_thread_stop(gzc_volume *volume)
     return 0;
 }
 
+/* Locked. */
+static int unmount_refuse(struct gzc_volume *v)
+{
+    if (v->blocked)
+        return errtext_set(&v->why, EBUSY, "a blocking call is under way");
+    if (__atomic_load_n(&v->handles, __ATOMIC_RELAXED))
+        return errtext_set(&v->why, EBUSY, "files or directories are still open");
+    return 0;
+}
+
 int gzc_unmount(gzc_volume *volume)
 {
     if (!volume)
         return 0;
     struct engine *e = &volume->engine;
     bool callback = engine_in_callback(e);
-    if (!callback && volume->has_thread)
-        gzc_thread_stop(volume);
     engine_lock(e);
-    if (__atomic_load_n(&volume->handles, __ATOMIC_RELAXED) || volume->blocked) {
-        int rc = errtext_set(&volume->why, EBUSY,
-                             volume->blocked ? "a blocking call is under way"
-                                             : "files or directories are still open");
+    int rc = unmount_refuse(volume);
+    if (rc == 0 && volume->has_thread && !callback) {
         engine_unlock(e);
-        return rc;
+        gzc_thread_stop(volume);
+        engine_lock(e);
+        rc = unmount_refuse(volume); /* its last callbacks may have opened something */
     }
-    e->stop = true;
-    if (callback) /* who leads ends it, when the callback has returned */
+    if (rc == 0)
+        e->stop = true;
+    if (rc < 0 || callback) /* in a callback: who leads ends it, when that has returned */
         engine_unlock(e);
     else
         volume_unlock(volume);
-    return 0;
+    return rc;
 }

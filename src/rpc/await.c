@@ -4,10 +4,13 @@
  * it sleeps (option busy_poll_us).
  *
  * Adaptive polling. Polling is worth it where what is waited for comes soon. The average of the
- * latest waits says when to expect it: polling goes on for twice that long, if that is short. A
- * machine that has other work for this CPU gets it: the poller yields each time around, and if it
- * does not get the CPU back at once it counts that as a long wait. Now and then polling is tried
- * even if it has not been worth it lately.
+ * latest waits says when to expect it: polling goes on for twice that long, if that is short. Now
+ * and then it is tried even if it has not been worth it lately.
+ *
+ * The poller yields the CPU each time around, so that whoever works on the reply gets it. If it has
+ * been gone for long then, and no reply is there, something else wants the CPU: a sleeper is woken
+ * when it is its turn, a poller has to wait for its next one. So polling is left for a number of
+ * waits, which doubles each time that happens again.
  */
 #include "rpc/await.h"
 
@@ -22,14 +25,20 @@
 #define POLL_LEAST   (20 * NSEC_PER_USEC)
 #define POLL_PROBE   (100 * NSEC_PER_USEC)
 #define PROBE_EVERY  64
-#define TAKEN_AWAY   (30 * NSEC_PER_USEC) /* between two looks at the clock: somebody else ran */
-#define AVERAGE_SPAN 8                    /* waits */
+#define GONE         (300 * NSEC_PER_USEC) /* for so long others had the CPU */
+#define SHUN_LEAST   64                    /* waits */
+#define SHUN_MOST    8192
+#define AVERAGE_SPAN 8 /* waits */
 
 /* How long to poll; 0: not at all. */
 static uint64_t poll_time(struct engine *e)
 {
     if (e->busy_poll != ENGINE_ADAPTIVE)
         return e->busy_poll;
+    if (e->shun) {
+        e->shun--;
+        return 0;
+    }
     if (e->wait_average > WORTH)
         return ++e->waits % PROBE_EVERY ? 0 : POLL_PROBE;
     return e->wait_average * 2 + POLL_LEAST;
@@ -42,8 +51,15 @@ static void poll_learn(struct engine *e, uint64_t waited)
     e->wait_average += waited / AVERAGE_SPAN - e->wait_average / AVERAGE_SPAN;
 }
 
+static void poll_shun(struct engine *e)
+{
+    unsigned next = e->shun_next < SHUN_LEAST ? SHUN_LEAST : e->shun_next;
+    e->shun = next;
+    e->shun_next = next < SHUN_MOST ? next * 2 : next;
+}
+
 /* Receives on every connection that owes us replies, without the lock, until one brings something
- * or `end`. *waited: how long that took, if it was worth learning from. */
+ * or `end`. */
 static bool poll_connections(struct engine *e, uint64_t start, uint64_t end)
 {
     struct rpc_conn *polled = NULL;
@@ -56,7 +72,7 @@ static bool poll_connections(struct engine *e, uint64_t start, uint64_t end)
     if (!polled)
         return false;
 
-    bool adaptive = e->busy_poll == ENGINE_ADAPTIVE, came = false;
+    bool adaptive = e->busy_poll == ENGINE_ADAPTIVE, came = false, gone = false;
     uint64_t now = start, before;
     e->attention = false;
     e->state = ENGINE_POLLING;
@@ -64,17 +80,23 @@ static bool poll_connections(struct engine *e, uint64_t start, uint64_t end)
     do {
         for (struct rpc_conn *conn = polled; conn; conn = conn->next_polled)
             came |= rpc_conn_poll(conn);
-        if (came || __atomic_load_n(&e->attention, __ATOMIC_RELAXED))
+        if (came || gone || __atomic_load_n(&e->attention, __ATOMIC_RELAXED))
             break;
         if (adaptive)
             sched_yield();
         before = now;
         now = clock_now();
-    } while (now < end && now - before < TAKEN_AWAY);
+        gone = adaptive && now - before > GONE;
+    } while (gone || now < end);
     engine_lock(e);
     e->state = ENGINE_AWAKE;
+    e->now = now;
     for (struct rpc_conn *conn = polled; conn; conn = conn->next_polled)
         rpc_conn_poll_end(conn);
+    if (gone && !came)
+        poll_shun(e);
+    else if (came && e->shun_next && --e->shun_next < SHUN_LEAST)
+        e->shun_next = 0; /* it has been all right for as many waits as polling was left for */
     return came || e->attention;
 }
 
@@ -98,7 +120,7 @@ static void drain(int fd)
     (void)rc; /* empty is as good */
 }
 
-static void fall_asleep(struct engine *e)
+void engine_fall_asleep(struct engine *e)
 {
     e->drowsy = false;
     for (struct rpc_conn *conn = e->connections; conn; conn = conn->next) {
@@ -113,7 +135,7 @@ bool engine_sleep(struct engine *e, uint64_t until)
     struct epoll_event events[EVENTS];
     int timeout = sleep_milliseconds(e, until);
     if (e->drowsy)
-        fall_asleep(e);
+        engine_fall_asleep(e);
     e->sleep_until = e->next_timer;
     e->state = ENGINE_SLEEPING;
     engine_unlock(e);
@@ -142,7 +164,8 @@ bool engine_sleep(struct engine *e, uint64_t until)
 bool engine_poll_and_sleep(struct engine *e, uint64_t until)
 {
     uint64_t start = clock_now(), end = start + poll_time(e);
-    bool came = end > start && poll_connections(e, start, end < until ? end : until);
+    uint64_t latest = until < e->next_timer ? until : e->next_timer;
+    bool came = end > start && poll_connections(e, start, end < latest ? end : latest);
     if (!came)
         came = engine_sleep(e, until);
     if (came)

@@ -4,6 +4,9 @@
 
 #include "rpc/engine.h"
 
+/** e->drowsy: the connections prepare for nobody to look at them until the descriptor polls ready.
+ */
+void engine_fall_asleep(struct engine *e);
 bool engine_sleep(struct engine *e, uint64_t until);
 bool engine_poll_and_sleep(struct engine *e, uint64_t until);
 

@@ -70,7 +70,6 @@ static void slot_take(struct rpc_conn *conn, struct rpc_call *call)
     uint32_t index = conn->free_slots[--conn->free_count];
     struct rpc_slot *slot = &conn->slots[index];
     slot->generation = (slot->generation + 1) & GENERATION_MASK;
-    slot->retired <<= 1;
     slot->call = call;
     call->xid = slot->generation << RPC_SLOT_BITS | index;
     conn->posted++;
@@ -78,32 +77,34 @@ static void slot_take(struct rpc_conn *conn, struct rpc_call *call)
     conn->latest = call;
 }
 
-static void slot_release(struct rpc_conn *conn, struct rpc_call *call)
+/* The slot's call ends. If a reply is still to come the slot waits for it. */
+static void slot_release(struct rpc_conn *conn, struct rpc_call *call, bool wait)
 {
     uint32_t index = call->xid & SLOT_MASK;
     conn->slots[index].call = NULL;
-    conn->free_slots[conn->free_count++] = (uint16_t)index;
+    if (wait) {
+        conn->slots[index].waiting = true;
+        conn->late++;
+    } else {
+        conn->free_slots[conn->free_count++] = (uint16_t)index;
+    }
     conn->posted--;
     conn->engine->posted--;
     if (conn->latest == call)
         conn->latest = NULL;
 }
 
+static void slot_wait_no_more(struct rpc_conn *conn, uint32_t index)
+{
+    conn->slots[index].waiting = false;
+    conn->late--;
+    conn->free_slots[conn->free_count++] = (uint16_t)index;
+}
+
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid)
 {
     struct rpc_call *call = conn->slots[xid & SLOT_MASK].call;
     return call && call->xid == xid ? call : NULL;
-}
-
-bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid)
-{
-    struct rpc_slot *slot = &conn->slots[xid & SLOT_MASK];
-    uint32_t age = (slot->generation - (xid >> RPC_SLOT_BITS)) & GENERATION_MASK;
-    if (age >= 32 || !(slot->retired >> age & 1))
-        return false;
-    slot->retired &= ~(UINT32_C(1) << age);
-    conn->late--;
-    return true;
 }
 
 /* ---- posting --------------------------------------------------------------------------------- */
@@ -227,23 +228,30 @@ static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
     }
 }
 
-void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool promptly)
+/* Calls that wait for a slot get those that there are. */
+static void conn_serve_queue(struct rpc_conn *conn)
 {
-    struct engine *e = conn->engine;
-    if (call->message.queued || call->message.payload_length)
-        call_withdraw(conn, call);
-    slot_release(conn, call);
-    counter_add(&e->counters.bytes_landed, call->landed);
-    counter_add(&e->counters.bytes_staged, call->staged);
-    if (conn->expecting == call)
-        conn_expected(conn);
-    if (conn->queue) {
+    while (conn->queue && conn->free_count) {
         struct rpc_call *next = conn->queue;
         conn->queue = next->next;
         if (!conn->queue)
             conn->queue_end = &conn->queue;
         conn_launch(conn, next);
     }
+}
+
+/* Ends a call that has a slot and is not being sent. */
+static void conn_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool wait,
+                     bool promptly)
+{
+    struct engine *e = conn->engine;
+    slot_release(conn, call, wait);
+    counter_add(&e->counters.bytes_landed, call->landed);
+    counter_add(&e->counters.bytes_staged, call->staged);
+    if (conn->expecting == call)
+        conn_expected(conn);
+    if (conn->queue)
+        conn_serve_queue(conn);
     if (promptly) {
         call->posted = false;
         call->error = error;
@@ -251,6 +259,23 @@ void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool promp
     } else {
         call_end(conn, call, error);
     }
+}
+
+void rpc_replied(struct rpc_conn *conn, struct rpc_call *call, int error)
+{
+    if (call->message.queued || call->message.payload_length)
+        call_withdraw(conn, call);
+    conn_end(conn, call, error, false, call->prompt);
+}
+
+bool rpc_replied_late(struct rpc_conn *conn, uint32_t xid)
+{
+    const struct rpc_slot *slot = &conn->slots[xid & SLOT_MASK];
+    if (!slot->waiting || slot->generation != xid >> RPC_SLOT_BITS)
+        return false;
+    slot_wait_no_more(conn, xid & SLOT_MASK);
+    conn_serve_queue(conn);
+    return true;
 }
 
 /* Ends a call that was never given a slot. */
@@ -266,16 +291,14 @@ static void call_unqueue(struct rpc_conn *conn, struct rpc_call **link, int erro
 /* Ends a call without its reply: rule 1 holds from here on. By the leader. */
 static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
 {
-    bool arriving = conn->arriving == call;
-    if (arriving)
+    bool arriving = conn->arriving == call, drained = false;
+    if (arriving) {
         conn->arriving = NULL;
-    if (arriving && conn->transport->ops->rx_retire(conn->transport)) {
-        counter_add(&conn->engine->counters.replies_retired, 1);
-    } else if (!call->message.queued || call->message.sent) {
-        conn->slots[call->xid & SLOT_MASK].retired |= 1;
-        conn->late++;
+        drained = conn->transport->ops->rx_retire(conn->transport);
+        counter_add(&conn->engine->counters.replies_retired, drained);
     }
-    rpc_end(conn, call, error, false);
+    call_withdraw(conn, call); /* only now it is certain whether anything of it has gone out */
+    conn_end(conn, call, error, call->message.sent && !drained, false);
 }
 
 /* Retires the calls that are due at `now` or belong to `owner`, and returns the earliest deadline
@@ -342,13 +365,16 @@ static void conn_close(struct rpc_conn *conn, int error)
     conn->tx_held = false;
     conn->broken = 0;
     conn->hung_up = false;
-    conn->late = 0;
     while (conn->queue)
         call_unqueue(conn, &conn->queue, error);
     for (unsigned i = 0; i < RPC_SLOTS; i++) {
-        if (conn->slots[i].call)
-            rpc_end(conn, conn->slots[i].call, error, false);
-        conn->slots[i].retired = 0;
+        if (conn->slots[i].waiting)
+            slot_wait_no_more(conn, i);
+        struct rpc_call *call = conn->slots[i].call;
+        if (!call)
+            continue;
+        call_withdraw(conn, call);
+        conn_end(conn, call, error, false, false);
     }
 }
 

@@ -12,7 +12,8 @@
  *                          |    cancel,     |
  *                          |    connection  |
  *                          +----------------+
- *                            retired: from here on its memory is the caller's again
+ *                            retired: from here on its memory is the caller's again; the slot waits
+ *                            for the reply, if the call had begun to go out
  *
  * Whatever happens, done() runs exactly once for each call posted, never from inside rpc_post().
  * All functions are to be called locked.
@@ -72,9 +73,9 @@ struct rpc_conn_user {
 };
 
 struct rpc_slot {
-    struct rpc_call *call; /* NULL: free, or retired */
+    struct rpc_call *call; /* NULL: free, or waiting */
     uint32_t generation;
-    uint32_t retired; /* bit i: the reply to generation - i is still to be drained */
+    bool waiting; /* its call was retired; not free until the reply has come and been drained */
 };
 
 struct rpc_conn {
@@ -94,7 +95,7 @@ struct rpc_conn {
     unsigned free_count;
     struct rpc_call *queue, **queue_end; /* posted, waiting for a slot */
     unsigned posted;                     /* calls that have a slot */
-    unsigned late;                       /* retired calls whose replies have not come yet */
+    unsigned late;                       /* slots that wait for the reply to a retired call */
 
     bool tx_busy;        /* a thread sends; the lock is dropped meanwhile */
     bool tx_held;        /* there is something to send, but a reply is expected */

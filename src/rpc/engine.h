@@ -51,7 +51,8 @@ struct completion {
     void *arg;
     ssize_t result;
     struct errtext *why; /* of a failure; malloc'ed, or NULL */
-    /** Right before done(): fills in results, and frees the memory that this structure is in. */
+    /** Right before done(): fills in the results, here and elsewhere, and gives the memory back that
+     *  this structure is in, which stays as it is until the lock is dropped. */
     void (*release)(struct completion *completion);
     struct completion *next;
 };
@@ -92,8 +93,8 @@ struct engine {
     bool stop;                    /* the volume goes: nobody waits any more */
 
     uint64_t busy_poll;    /* nanoseconds to poll before sleeping, or ENGINE_ADAPTIVE */
-    uint64_t wait_average; /* nanoseconds, see await.c */
-    unsigned waits;
+    uint64_t wait_average; /* nanoseconds; this and what follows: see await.c */
+    unsigned waits, shun, shun_next;
     struct counters counters;
 };
 

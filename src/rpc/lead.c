@@ -88,8 +88,8 @@ static unsigned run_completions(struct engine *e, unsigned max)
             e->completions = c->next;
             if (!e->completions)
                 e->completions_end = &e->completions;
-            now[n++] = *c;
             c->release(c);
+            now[n++] = *c;
         }
         engine_unlock(e);
         for (unsigned i = 0; i < n; i++) {
@@ -177,9 +177,13 @@ static void lead_take(struct engine *e)
  * learns from the descriptor when there is something to do. */
 static void lead_offer_now(struct engine *e)
 {
-    if (e->sleepers)
+    if (e->sleepers) {
         pthread_cond_signal(&e->sleepers->wake);
-    else if (have_work(e))
+        return;
+    }
+    if (e->drowsy)
+        engine_fall_asleep(e);
+    if (have_work(e))
         engine_kick(e);
     else
         engine_arm(e);

@@ -22,7 +22,7 @@ static struct rpc_call *find_call(struct rpc_conn *conn, uint32_t xid)
     if (conn->expecting && conn->expecting->xid == xid)
         return conn->expecting;
     struct rpc_call *call = rpc_match(conn, xid);
-    bool retired = !call && rpc_match_retired(conn, xid);
+    bool retired = !call && rpc_replied_late(conn, xid);
     if (!call)
         counter_add(retired ? &counters->replies_retired : &counters->replies_unmatched, 1);
     return call;
@@ -97,7 +97,7 @@ static void reply_end(struct rpc_conn *conn, int error)
     struct rpc_call *call = conn->arriving;
     conn->arriving = NULL;
     counter_add(&conn->engine->counters.replies, 1);
-    rpc_end(conn, call, error, call->prompt);
+    rpc_replied(conn, call, error);
 }
 
 int rpc_landed(void *user, size_t direct, size_t staged)

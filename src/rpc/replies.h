@@ -12,10 +12,10 @@ int rpc_collected(void *user, const uint8_t *message, size_t length);
 
 /** The posted call with this xid, or NULL. */
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid);
-/** Whether @p xid is that of a retired call whose reply had not come yet; tells so only once. */
-bool rpc_match_retired(struct rpc_conn *conn, uint32_t xid);
-/** Ends a posted call: from here on its memory is not touched. By the leader. @param promptly  its
- *  done() runs right away, and not as a task. */
-void rpc_end(struct rpc_conn *conn, struct rpc_call *call, int error, bool promptly);
+/** The reply to a retired call, which the slot of @p xid waits for, has come; false: it does not.
+ */
+bool rpc_replied_late(struct rpc_conn *conn, uint32_t xid);
+/** Ends a posted call whose reply is in: from here on its memory is not touched. By the leader. */
+void rpc_replied(struct rpc_conn *conn, struct rpc_call *call, int error);
 
 #endif

@@ -71,8 +71,6 @@ struct async *async_begin(struct gzc_volume *v)
 static void async_complete(struct op *op)
 {
     struct async *a = op->arg;
-    a->completion.result = op->result;
-    a->completion.why = op->why;
     engine_complete(&a->volume->engine, &a->completion);
 }
 
@@ -82,6 +80,8 @@ static void async_release(struct completion *completion)
     struct gzc_volume *v = a->volume;
     if (a->op->settle)
         a->op->settle(a->op);
+    a->completion.result = a->op->result;
+    a->completion.why = a->op->why;
     if (a->op != &a->io.op)
         free(a->op);
     a->op = NULL;

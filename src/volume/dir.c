@@ -48,6 +48,7 @@ static void opendir_settle(struct op *op)
 {
     struct opendir_op *o = (struct opendir_op *)op;
     path_op_free(&o->path);
+    op_settle_handle(op);
     if (op->result < 0) {
         free(o->dir);
         o->dir = NULL;

@@ -138,7 +138,9 @@ static void open_settle(struct op *op)
 {
     struct open_op *o = open_op_of(op);
     path_op_free(&o->path);
+    op_settle_handle(op);
     if (op->result < 0) {
+        inode_put(&op->volume->inodes, o->file->inode);
         free(o->file);
         o->file = NULL;
     } else {

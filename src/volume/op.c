@@ -75,6 +75,12 @@ void op_hold(struct op *op, struct handle *handle)
     handle->busy++;
 }
 
+void op_settle_handle(struct op *op)
+{
+    if (op->result >= 0 && op->volume->engine.stop)
+        op->result = errtext_set(op_why(op), ESHUTDOWN, "the volume is being unmounted");
+}
+
 void op_after(struct op *op, struct handle *handle)
 {
     if (handle->busy)

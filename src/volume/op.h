@@ -58,6 +58,8 @@ void op_fail(struct op *op, struct fop *fop, const char *object);
 
 /** Makes it an operation on a handle, which is not closed before it has finished. */
 void op_hold(struct op *op, struct handle *handle);
+/** For settle() of an operation that opens a handle: fails it if the volume goes meanwhile. */
+void op_settle_handle(struct op *op);
 /** Calls op->step when no operation is under way on @p handle any more. */
 void op_after(struct op *op, struct handle *handle);
 

@@ -182,8 +182,7 @@ void peer_close(struct peer_conn *conn)
 {
     conn->closing = true;
     conn_flush(conn);
-    if (conn->fd >= 0)
-        wake(conn->peer);
+    wake(conn->peer); /* a poll() that has begun keeps the socket open */
 }
 
 void peer_reset(struct peer_conn *conn)
@@ -193,6 +192,7 @@ void peer_reset(struct peer_conn *conn)
         return;
     setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     conn_gone(conn);
+    wake(conn->peer); /* as above */
 }
 
 void peer_deafen(struct peer_conn *conn, bool deaf)
@@ -280,6 +280,14 @@ static size_t conn_receive(struct peer_conn *conn, size_t max)
 size_t peer_take(struct peer_conn *conn, size_t n)
 {
     return conn->fd < 0 ? 0 : conn_receive(conn, n);
+}
+
+bool peer_taken(const struct peer_conn *conn, size_t at, void *to, size_t n)
+{
+    if (at + n > conn->in_length)
+        return false;
+    memcpy(to, conn->in + at, n);
+    return true;
 }
 
 static void conn_accept(struct peer *p)

@@ -222,6 +222,9 @@ void peer_deafen(struct peer_conn *conn, bool deaf);
 /** Takes up to @p n bytes out of the socket of a connection that is not read; they wait until it is
  *  read again. @return how many there were. */
 size_t peer_take(struct peer_conn *conn, size_t n);
+/** Copies bytes of what has been taken and not been dealt with: @p n, from byte @p at on. False: so
+ *  many are not there. */
+bool peer_taken(const struct peer_conn *conn, size_t at, void *to, size_t n);
 /** The client's end of the connection, a descriptor of this process; -1 if it is closed. */
 int peer_client_fd(struct peer_conn *conn);
 /** The connection accepted last; NULL: none yet. */
