@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <time.h>
 
 #define PATIENCE 20 /* seconds; reached only when a test fails */

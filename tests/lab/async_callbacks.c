@@ -2,7 +2,6 @@
 #include "tests/lab/async.h"
 #include "tests/lab/lab.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -299,10 +298,13 @@ Test(async_callbacks, unmount_with_handles_being_closed)
 }
 
 static struct outcome *unmounter = &stats[STATS / 2];
-static int unmounted = 1;
+static atomic_int unmounted = 1;
+static atomic_bool may_unmount; /* no other thread uses the volume any more */
 
 static void unmount_there(struct outcome *o)
 {
+    while (!may_unmount)
+        sched_yield();
     if (o == unmounter)
         unmounted = gzc_unmount(v);
     atomic_fetch_add(&ended, 1);
@@ -313,6 +315,7 @@ Test(async_callbacks, unmount_in_a_callback)
     cr_assert_eq(gzc_close(f), 0);
     f = NULL;
     begin_stats(v, unmount_there);
+    may_unmount = true;
     unsigned ran = 0;
     while (unmounted == 1)
         ran += (unsigned)gzc_poll(v, 0, 1000);
@@ -334,6 +337,7 @@ Test(async_callbacks, unmount_in_the_first_of_several_callbacks)
     cr_assert_gt(gzc_close_async(f, HOW(&closed)), 0);
     f = NULL;
     begin_stats(v, unmount_there);
+    may_unmount = true;
     while (unmounted == 1)
         gzc_poll(v, 1, 1000);
     cr_assert_eq(unmounted, 0);
@@ -344,25 +348,30 @@ Test(async_callbacks, unmount_in_the_first_of_several_callbacks)
     expect_stats();
 }
 
-static unsigned threads_here(void)
+static atomic_int thread_id;
+
+static void unmount_in_the_thread(struct outcome *o)
 {
-    unsigned n = 0;
-    DIR *d = opendir("/proc/self/task");
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
+    atomic_store(&thread_id, gettid());
+    unmount_there(o);
+}
+
+static bool thread_is_there(void)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d", atomic_load(&thread_id));
+    return access(path, F_OK) == 0;
 }
 
 Test(async_callbacks, unmount_in_a_callback_of_the_volumes_thread)
 {
     cr_assert_eq(gzc_close(f), 0);
     f = NULL;
-    unsigned threads = threads_here();
     cr_assert_eq(gzc_thread_start(v), 0);
-    begin_stats(v, unmount_there);
+    begin_stats(v, unmount_in_the_thread);
+    may_unmount = true;
     double end = seconds() + PATIENCE;
-    while (ended < STATS || threads_here() > threads) {
+    while (ended < STATS || thread_is_there()) {
         cr_assert_lt(seconds(), end, "%u of %u", ended, STATS);
         sched_yield();
     }

@@ -204,7 +204,7 @@ static void exhaust(void)
 
 Test(async_drive, fd_tells_what_there_is_to_do)
 {
-    struct outcome o[3] = {0};
+    struct outcome o[3] = {0}, last = {0};
     struct stat st;
     exhaust();
     cr_assert_not(readable(50), "with nothing to do");
@@ -215,9 +215,9 @@ Test(async_drive, fd_tells_what_there_is_to_do)
     cr_assert(readable(0), "two are left");
     cr_assert_eq(gzc_poll(v, 2, 0), 2);
     exhaust();
-    cr_assert_gt(gzc_fstat_async(f, &st, HOW(&o[0])), 0);
+    cr_assert_gt(gzc_fstat_async(f, &st, HOW(&last)), 0);
     cr_assert(readable(PATIENCE * 1000));
-    outcome_wait(v, &o[0] + (o[0].count == 1 ? 0 : 0));
+    outcome_expect(v, &last, 0);
     exhaust();
     cr_assert_eq(gzc_fstat(f, &st), 0); /* nobody needs to be told of that */
     exhaust();
