@@ -191,11 +191,12 @@ static void rest(const struct load *load, double seconds)
         nanosleep(&tick, NULL);
 }
 
-static void report(const struct load *load, const struct mark *a, const struct mark *b,
-                   const struct histogram *h)
+static void report(const struct load *load, uint64_t all_calls, const struct mark *a,
+                   const struct mark *b, const struct histogram *h)
 {
     uint64_t calls = b->calls - a->calls;
-    printf("client=%s\ncalls=%lu\nbytes=%lu\n", client_name, calls, calls * load->block);
+    printf("client=%s\nall=%lu\ncalls=%lu\nbytes=%lu\n", client_name, all_calls, calls,
+           calls * load->block);
     printf("wall=%.6f\nuser=%.6f\nsystem=%.6f\ncpu=%.6f\n", b->span.wall - a->span.wall,
            b->span.user - a->span.user, b->span.system - a->span.system, b->span.cpu - a->span.cpu);
     printf("voluntary=%ld\ninvoluntary=%ld\n", b->usage.ru_nvcsw - a->usage.ru_nvcsw,
@@ -211,6 +212,7 @@ static int run(struct load *load)
 {
     struct worker *workers = calloc(load->threads, sizeof(*workers));
     struct histogram *all = calloc(1, sizeof(*all));
+    uint64_t all_calls = 0;
     struct mark a, b;
     int rc = client_mount(load->where, load->spin, load->depth);
     if (rc < 0 || !workers || !all) {
@@ -235,13 +237,14 @@ static int run(struct load *load)
     for (unsigned i = 0; i < load->threads; i++) {
         pthread_join(workers[i].thread, NULL);
         histogram_merge(all, &workers[i].latency);
+        all_calls += workers[i].calls;
     }
     if (load->error) {
         fprintf(stderr, "%s: %s: %s\n", client_name, load->write ? "write" : "read",
                 strerror(load->error));
         return 1;
     }
-    report(load, &a, &b, all);
+    report(load, all_calls, &a, &b, all);
     return 0;
 }
 

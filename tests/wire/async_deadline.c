@@ -198,3 +198,45 @@ Test(async_deadline, reply_after_many_other_calls)
     late_free(&late);
     rig_down(&rig);
 }
+
+/* READs are never answered. */
+static bool lose_reads(struct peer_call *call, void *arg)
+{
+    atomic_uint *lost = arg;
+    if (!peer_is_fop(call, PEER_READ))
+        return false;
+    atomic_fetch_add(lost, 1);
+    return true;
+}
+
+/* More calls are given up, and never answered, than there can be under way: others go on. */
+Test(async_deadline, replies_that_never_come)
+{
+    enum { CALLS = 1500 };
+    static struct told told[CALLS];
+    struct rig rig;
+    struct guard g;
+    struct told after = {0};
+    struct stat st;
+    atomic_uint lost = 0;
+    rig_up(&rig, NULL, "", 1000);
+    rig_hook(&rig, lose_reads, &lost);
+    guard_make_one(&g, 8);
+    for (unsigned i = 0; i < CALLS; i += 500) {
+        for (unsigned k = i; k < i + 500; k++) {
+            told[k] = (struct told){.memory = &g};
+            told_read(&rig, &told[k], 100);
+        }
+        for (unsigned k = i; k < i + 500; k++)
+            told_expect(&rig, &told[k], -ETIMEDOUT);
+    }
+    const struct gzc_async how = told_how(&after, 5000);
+    cr_assert_gt(gzc_fstat_async(rig.file, &st, &how), 0);
+    told_expect(&rig, &after, 0);
+    cr_assert_gt(lost, 1000);
+    rig_hook(&rig, NULL, NULL);
+    rig_expect_read(&rig, &g, 5);
+    expect_one_connection(&rig);
+    guard_free(&g);
+    rig_down(&rig);
+}

@@ -213,6 +213,42 @@ Test(async_race, deadline_while_another_thread_sends_a_write)
     end_in_send(true, 64);
 }
 
+/* ---- while another thread leads -------------------------------------------------------------- */
+
+/* Lets the reply go when a thread sleeps in gzc_poll(). */
+static void *answer_when_polled(void *arg)
+{
+    struct race *r = arg;
+    struct engine *e = &r->rig.volume->engine;
+    for (bool polled = false; !polled; sched_yield()) {
+        engine_lock(e);
+        polled = e->sleepers && e->sleepers->polls;
+        engine_unlock(e);
+    }
+    late_send_all(&r->rig, &r->late);
+    return NULL;
+}
+
+/* gzc_poll() beside the volume's own thread returns when that has run a callback. */
+Test(async_race, poll_beside_the_volumes_thread)
+{
+    struct race r;
+    pthread_t thread;
+    race_up(&r, "", 64);
+    cr_assert_eq(gzc_thread_start(r.rig.volume), 0);
+    told_read(&r.rig, &r.told, 0);
+    while (atomic_load(&r.late.n) == 0)
+        sched_yield();
+    cr_assert_eq(pthread_create(&thread, NULL, answer_when_polled, &r), 0);
+    double begun = rig_seconds();
+    cr_assert_eq(gzc_poll(r.rig.volume, 0, PEER_PATIENCE_MS), 0);
+    cr_assert_lt(rig_seconds() - begun, PEER_PATIENCE_MS / 2e3);
+    pthread_join(thread, NULL);
+    cr_assert_eq(r.told.count, 1);
+    cr_assert_eq(gzc_thread_stop(r.rig.volume), 0);
+    race_down(&r);
+}
+
 /* ---- a reply to a call that has not left ----------------------------------------------------- */
 
 /* The server refuses a WRITE of which it has read the beginning: the operation is over, with the
