@@ -94,3 +94,8 @@ int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
     (void)sends, (void)receives, (void)waits;
     return -ENOTSUP;
 }
+
+double client_cpu_elsewhere(void)
+{
+    return 0;
+}

@@ -169,6 +169,7 @@ struct mark {
     struct span span;
     struct rusage usage;
     uint64_t calls, sends, receives, waits;
+    double elsewhere;
     bool counts;
 };
 
@@ -178,6 +179,7 @@ static void mark_take(struct mark *m, const struct worker *workers, unsigned n)
     for (unsigned i = 0; i < n; i++)
         m->calls += __atomic_load_n(&workers[i].calls, __ATOMIC_RELAXED);
     m->counts = client_syscalls(&m->sends, &m->receives, &m->waits) == 0;
+    m->elsewhere = client_cpu_elsewhere();
     getrusage(RUSAGE_SELF, &m->usage);
     span_stop(&m->span);
 }
@@ -199,6 +201,7 @@ static void report(const struct load *load, uint64_t all_calls, const struct mar
            calls * load->block);
     printf("wall=%.6f\nuser=%.6f\nsystem=%.6f\ncpu=%.6f\n", b->span.wall - a->span.wall,
            b->span.user - a->span.user, b->span.system - a->span.system, b->span.cpu - a->span.cpu);
+    printf("elsewhere=%.6f\n", b->elsewhere - a->elsewhere);
     printf("voluntary=%ld\ninvoluntary=%ld\n", b->usage.ru_nvcsw - a->usage.ru_nvcsw,
            b->usage.ru_nivcsw - a->usage.ru_nivcsw);
     printf("p50=%.2f\np99=%.2f\np999=%.2f\n", histogram_at(h, 0.50) / 1e3,

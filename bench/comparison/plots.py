@@ -19,7 +19,7 @@ set encoding utf8
 set border 3 lc rgb '#888888'
 set tics nomirror textcolor rgb '#333333'
 set grid ytics lc rgb '#e4e4e4' lt 1
-set key top left reverse Left textcolor rgb '#333333' samplen 2
+set key outside bottom center horizontal reverse Left textcolor rgb '#333333' samplen 2 width 2
 set title textcolor rgb '#111111' offset 0,0.3
 set ylabel textcolor rgb '#333333'
 set xlabel textcolor rgb '#333333'
@@ -80,12 +80,12 @@ def latency(r):
     clients = ("floor", "gzc", "gzc-sleep", "gfapi", "fuse")
     rows = [(LABELS[c], r.get(name, c, "p50_us"), r.get(name, c, "p99_us"), i) for i, c in enumerate(clients)]
     colours = "\n".join(f"set linetype {i + 1} lc rgb '{COLOURS[c]}'" for i, c in enumerate(clients))
-    return (datablock("data", rows) + colours + "\nset boxwidth 0.6 absolute\nset xrange [-0.6:4.6]\nunset key\n"
+    return (datablock("data", rows) + colours + "\nset boxwidth 0.6 absolute\nset xrange [-0.6:4.6]\nunset key\nset logscale y\nset yrange [10:*]\n"
             "set title '4 KiB random read, one outstanding: median latency, line up to the 99th percentile"
-            " (lower is better)'\nset ylabel 'µs'\n"
+            " (lower is better; logarithmic)'\nset ylabel 'µs'\n"
             "plot $data using 4:2:($4+1):xtic(1) with boxes lc variable, "
             "$data using 4:2:2:3 with yerrorbars pt 0 lw 1.5 lc rgb '#222222', "
-            "$data using 4:2:(sprintf('%.0f', $2)) with labels offset 0,0.7 textcolor rgb '#111111'\n")
+            "$data using 4:2:(sprintf('%.0f', $2)) with labels offset 0,-1 textcolor rgb 'white'\n")
 
 
 def cpu(r):
@@ -116,7 +116,7 @@ def floor_ratio(r):
     plots = ", ".join(f"${s} using 1:2 with points pt 7 ps 0.8 lc rgb '{titles[s][1]}' title '{titles[s][0]}'"
                       for s in rows if rows[s])
     return (text + "set title 'Calls per second, libgzc / better socket floor: every case, in order"
-            " (higher is better)'\nset ylabel 'ratio'\nset xlabel 'case'\n"
+            " (higher is better)'\nset ylabel 'ratio'\nset xlabel 'cases, the worst first'\nset xrange [-1:*]\n"
             f"plot 0.95 with lines dt 2 lc rgb '#888888' title '0.95', 1 with lines lc rgb '#bbbbbb' notitle, {plots}\n")
 
 

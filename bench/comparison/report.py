@@ -115,7 +115,9 @@ def client_row(label, data):
         return f"{data['summary'][name]['median']:.{digits}f}" if name in data["summary"] else ""
 
     def pair(unit, digits):
-        return f"{figure(f'user_{unit}', digits)} + {figure(f'system_{unit}', digits)}"
+        text = f"{figure(f'user_{unit}', digits)} + {figure(f'system_{unit}', digits)}"
+        elsewhere = data["summary"][f"elsewhere_{unit}"]["median"]
+        return text + (f" + {elsewhere:.{digits}f}" if elsewhere else "")
 
     rate = data["summary"]["calls_per_s"]
     own = [data["summary"][f"{k}_per_call"]["median"] for k in ("sends", "receives", "waits")
@@ -135,7 +137,8 @@ def markdown(document, pictures):
               "context switches/call")
     parts = ["# libgzc, libgfapi, a FUSE mount and the bare socket", "", describe(document) + ".", "",
              "libgfapi and the FUSE mount have the translators that a volume has by default, write-behind "
-             "among them: their writes are over before the brick has them. System calls per call are as "
+             "among them: their writes are over before the brick has them. The third part of the FUSE mount's "
+             "CPU time is that of its own process. System calls per call are as "
              "libgzc counts its own; in parentheses as strace counts them, whose slowness changes what it "
              "counts.", "", goals_table(document), "", floor_table(document), ""]
     parts += [f"![{title}]({name}.svg)\n" for name, title in pictures]

@@ -111,7 +111,9 @@ def derive(raw, block):
         "p999_us": raw["p999"],
         "switches_per_call": (raw["voluntary"] + raw["involuntary"]) / calls,
     }
-    for kind in ("user", "system", "cpu"):
+    # What another process does for the client (FUSE) is CPU time of its own kind: it is not divided.
+    raw["cpu"] += raw["elsewhere"]
+    for kind in ("user", "system", "elsewhere", "cpu"):
         figures[f"{kind}_s_per_gb"] = raw[kind] / gigabytes
         figures[f"{kind}_us_per_call"] = raw[kind] / calls * 1e6
     if "sends" in raw:
@@ -212,11 +214,11 @@ def main():
     args = arguments()
     cases = [c for c in (QUICK if args.quick else all_cases())
              if re.search(args.cases, c.name + " ")]
+    if not cases:
+        sys.exit("compare: no case has such a name; --list shows all")
     if args.list:
         print("\n".join(case.name for case in cases))
         return
-    if not cases:
-        sys.exit("compare: no case has such a name; --list shows all")
     seconds = args.seconds or (0.1 if args.quick else 0.2)
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)

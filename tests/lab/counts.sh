@@ -1,6 +1,6 @@
 #!/bin/bash
-# The instructions that a 4 KiB read takes in user space, from gzc_pread()'s call to its return, counted
-# by callgrind against the null brick. Prints TAP.
+# What a 4 KiB read takes, counted against the null brick: instructions in user space, by callgrind,
+# from gzc_pread()'s call to its return; system calls, with 16 reads outstanding. Prints TAP.
 set -uo pipefail
 reads=3000 # transfer-gzc does 1000 more before them
 dir=$(mktemp -d)
@@ -25,7 +25,7 @@ count() {
         END { print int(own / reads), int(libc / reads) }'
 }
 
-echo 1..2
+echo 1..3
 n=0
 for options in busy_poll_us=0 busy_poll_us=adaptive; do
     n=$((n + 1))
@@ -40,3 +40,17 @@ for options in busy_poll_us=0 busy_poll_us=adaptive; do
         echo "$result $n - sleeping: at most 1500"
     fi
 done
+
+# How many replies one wake-up finds is the scheduler's doing: the best of some tries.
+best=99
+for ((try = 0; try < 8; try++)); do
+    read -r excess sends receives < <("$GZC_BUILD/load-gzc" "$uri" --path /file --size 16M --depth 16 --seconds 0.3 |
+        awk -F= '{ v[$1] = $2 }
+            END { s = v["sends"] / v["calls"]; r = v["receives"] / v["calls"]
+                  printf "%d %.3f %.3f\n", (s > 0.3) + (r > 1.1), s, r }')
+    echo "# 16 outstanding: $sends sends and $receives receives per read"
+    ((excess < best)) && best=$excess
+    ((best == 0)) && break
+done
+((best == 0)) && result=ok || result='not ok'
+echo "$result 3 - 16 outstanding: at most 0.3 sends and 1.1 receives"
