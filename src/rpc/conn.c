@@ -176,9 +176,9 @@ void rpc_post_failed(struct rpc_conn *conn, struct rpc_call *call, int error)
     call_end(conn, call, error);
 }
 
-/* ---- expecting: one reply alone is on its way -------------------------------------------------
- */
+/* ---- expecting ------------------------------------------------------------------------------- */
 
+/* One reply alone is on its way: its place is known before it has come. */
 static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
 {
     struct rpc_conn *conn = user;
@@ -330,7 +330,11 @@ static void deadline_fire(struct timer *timer)
 {
     struct rpc_conn *conn =
         (struct rpc_conn *)((char *)timer - offsetof(struct rpc_conn, deadline));
-    conn->earliest = conn_retire(conn, clock_now(), NULL, -ETIMEDOUT);
+    conn->earliest = CLOCK_NEVER;
+    uint64_t earliest = conn_retire(conn, clock_now(), NULL, -ETIMEDOUT);
+    /* Retiring may drop the lock for a moment, in which others post. */
+    if (earliest < conn->earliest)
+        conn->earliest = earliest;
     timer_set(conn->engine, &conn->deadline, conn->earliest);
 }
 
@@ -409,15 +413,16 @@ static bool conn_take_in(struct rpc_conn *conn)
     return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
 }
 
-/* Callbacks begin new calls, which are sent when this has returned. So when there are callbacks to
- * run, a quarter of what is under way is enough: the server has the rest to work on meanwhile. */
+/* As many receives as there are calls: other threads may post new ones for ever. Callbacks begin
+ * new calls, which are sent when this has returned; so when there are callbacks to run, a quarter
+ * of what is under way is enough: the server has the rest to work on meanwhile. */
 void rpc_conn_receive(struct rpc_conn *conn)
 {
     struct engine *e = conn->engine;
     struct transport *t = conn->transport;
     unsigned enough = conn->posted - (conn->posted + 3) / 4;
     bool more = conn->state == RPC_OPEN;
-    while (more) {
+    for (unsigned left = conn->posted + 1; more && left; left--) {
         t->ops->rx_prepare(t);
         engine_unlock(e);
         t->ops->rx_issue(t);
