@@ -57,8 +57,9 @@ void client_drive(struct client_file *file, const bool *done);
 /** System calls so far that sent, received, and waited, if the client counts them; or -ENOTSUP. */
 int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits);
 
-/** CPU seconds so far of other processes that do the client's work; 0 if there are none. */
-double client_cpu_elsewhere(void);
+/** CPU seconds and context switches so far of other processes that do the client's work; 0 if there
+ *  are none. */
+void client_elsewhere(double *cpu, uint64_t *switches);
 
 /** load.c's: the request is over. Any thread; may call client_submit(). */
 void load_complete(struct client_file *file, struct request *request);

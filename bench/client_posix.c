@@ -125,24 +125,27 @@ int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
     return -ENOTSUP;
 }
 
-/* Of all its threads: nanoseconds on a CPU are the first word of schedstat. */
-double client_cpu_elsewhere(void)
+/* Of all its threads. The words of schedstat: nanoseconds on a CPU, nanoseconds waiting for one,
+ * and how often the thread got one. */
+void client_elsewhere(double *cpu, uint64_t *switches)
 {
     const char *pid = getenv("LOAD_MOUNT_PID");
     char name[PATH_MAX];
-    double seconds = 0;
+    *cpu = 0;
+    *switches = 0;
     snprintf(name, sizeof(name), "/proc/%s/task", pid ? pid : "none");
     DIR *tasks = opendir(name);
     for (struct dirent *d; tasks && (d = readdir(tasks));) {
-        unsigned long long ns = 0;
+        unsigned long long ns, runs;
         snprintf(name, sizeof(name), "/proc/%s/task/%s/schedstat", pid, d->d_name);
         FILE *f = d->d_name[0] == '.' ? NULL : fopen(name, "r");
-        if (f && fscanf(f, "%llu", &ns) == 1)
-            seconds += (double)ns / 1e9;
+        if (f && fscanf(f, "%llu %*u %llu", &ns, &runs) == 2) {
+            *cpu += (double)ns / 1e9;
+            *switches += runs;
+        }
         if (f)
             fclose(f);
     }
     if (tasks)
         closedir(tasks);
-    return seconds;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct load {
     const char *where, *path;
@@ -27,7 +28,7 @@ struct load {
     uint64_t block, size, seed;
     double seconds, warm_up;
     bool measuring, stopping; /* read by the workers: atomic */
-    int error;                /* the first: atomic */
+    pthread_barrier_t opened; /* by all workers; main waits, too */
 };
 
 struct worker {
@@ -38,8 +39,8 @@ struct worker {
     unsigned char *memory;
     unsigned depth;
     uint64_t first, blocks; /* of the file: this worker's part, if the pattern is sequential */
-    uint64_t next, state;
-    unsigned left; /* requests under way: atomic */
+    uint64_t next, state;   /* atomic: of one worker's requests several may end at once */
+    unsigned left;          /* requests under way: atomic */
     bool done;
     uint64_t calls; /* atomic */
     struct histogram latency;
@@ -56,7 +57,7 @@ static uint64_t now(void)
  * generators", 2014. */
 static uint64_t next_random(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    uint64_t z = __atomic_add_fetch(state, 0x9e3779b97f4a7c15, __ATOMIC_RELAXED);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
@@ -65,23 +66,25 @@ static uint64_t next_random(uint64_t *state)
 static void request_make(struct worker *w, struct request *r)
 {
     const struct load *load = w->load;
-    uint64_t block = load->random ? next_random(&w->state) % (load->size / load->block)
-                                  : w->first + w->next++ % w->blocks;
+    uint64_t block = load->random
+                         ? next_random(&w->state) % (load->size / load->block)
+                         : w->first + __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED) % w->blocks;
     r->offset = (off_t)(block * load->block);
     r->begun = now();
 }
 
+static _Noreturn void fail(const char *what, int error)
+{
+    fprintf(stderr, "%s: %s: %s\n", client_name, what, strerror(error));
+    _exit(1); /* other threads go on meanwhile */
+}
+
 static void request_account(struct worker *w, const struct request *r)
 {
-    struct load *load = w->load;
-    if (r->result != (ssize_t)r->length) {
-        int none = 0, error = r->result < 0 ? (int)-r->result : EIO;
-        __atomic_compare_exchange_n(&load->error, &none, error, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED);
-        __atomic_store_n(&load->stopping, true, __ATOMIC_RELAXED);
-    }
+    if (r->result != (ssize_t)r->length)
+        fail(r->write ? "write" : "read", r->result < 0 ? (int)-r->result : EIO);
     __atomic_add_fetch(&w->calls, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&load->measuring, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&w->load->measuring, __ATOMIC_RELAXED))
         histogram_add(&w->latency, now() - r->begun);
 }
 
@@ -111,7 +114,7 @@ static void run_asynchronous(struct worker *w)
 {
     struct request **all = calloc(w->depth, sizeof(struct request *));
     if (!all)
-        abort();
+        fail("memory", ENOMEM);
     for (unsigned i = 0; i < w->depth; i++) {
         all[i] = &w->requests[i];
         request_make(w, all[i]);
@@ -126,10 +129,9 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     int rc = client_open(w->load->path, w->load->write, &w->file);
-    if (rc < 0) {
-        fprintf(stderr, "%s: open: %s\n", client_name, strerror(-rc));
-        exit(1);
-    }
+    if (rc < 0)
+        fail("open", -rc);
+    pthread_barrier_wait(&w->load->opened);
     if (w->depth == 1)
         run_blocking(w);
     else
@@ -151,10 +153,8 @@ static void worker_init(struct worker *w, struct load *load, unsigned index)
     w->requests = calloc(w->depth, sizeof(*w->requests));
     w->memory = mmap(NULL, w->depth * load->block, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (!w->requests || w->memory == MAP_FAILED) {
-        fprintf(stderr, "%s: no memory\n", client_name);
-        exit(1);
-    }
+    if (!w->requests || w->memory == MAP_FAILED)
+        fail("memory", ENOMEM);
     for (unsigned i = 0; i < w->depth; i++) {
         w->requests[i].worker = w;
         w->requests[i].buffer = w->memory + i * load->block;
@@ -169,7 +169,8 @@ struct mark {
     struct span span;
     struct rusage usage;
     uint64_t calls, sends, receives, waits;
-    double elsewhere;
+    double cpu_elsewhere;
+    uint64_t switches_elsewhere;
     bool counts;
 };
 
@@ -179,18 +180,17 @@ static void mark_take(struct mark *m, const struct worker *workers, unsigned n)
     for (unsigned i = 0; i < n; i++)
         m->calls += __atomic_load_n(&workers[i].calls, __ATOMIC_RELAXED);
     m->counts = client_syscalls(&m->sends, &m->receives, &m->waits) == 0;
-    m->elsewhere = client_cpu_elsewhere();
+    client_elsewhere(&m->cpu_elsewhere, &m->switches_elsewhere);
     getrusage(RUSAGE_SELF, &m->usage);
     span_stop(&m->span);
 }
 
-/* Sleeps; less if the load has ended by itself. */
-static void rest(const struct load *load, double seconds)
+/* Sleeps once: what wakes this thread would be counted as the client's. */
+static void rest(double seconds)
 {
-    const struct timespec tick = {0, 5000000};
-    for (double end = span_clock(CLOCK_MONOTONIC) + seconds;
-         span_clock(CLOCK_MONOTONIC) < end && !__atomic_load_n(&load->stopping, __ATOMIC_RELAXED);)
-        nanosleep(&tick, NULL);
+    struct timespec left = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    while (nanosleep(&left, &left) < 0)
+        ;
 }
 
 static void report(const struct load *load, uint64_t all_calls, const struct mark *a,
@@ -201,7 +201,8 @@ static void report(const struct load *load, uint64_t all_calls, const struct mar
            calls * load->block);
     printf("wall=%.6f\nuser=%.6f\nsystem=%.6f\ncpu=%.6f\n", b->span.wall - a->span.wall,
            b->span.user - a->span.user, b->span.system - a->span.system, b->span.cpu - a->span.cpu);
-    printf("elsewhere=%.6f\n", b->elsewhere - a->elsewhere);
+    printf("elsewhere=%.6f\nswitches_elsewhere=%lu\n", b->cpu_elsewhere - a->cpu_elsewhere,
+           b->switches_elsewhere - a->switches_elsewhere);
     printf("voluntary=%ld\ninvoluntary=%ld\n", b->usage.ru_nvcsw - a->usage.ru_nvcsw,
            b->usage.ru_nivcsw - a->usage.ru_nivcsw);
     printf("p50=%.2f\np99=%.2f\np999=%.2f\n", histogram_at(h, 0.50) / 1e3,
@@ -211,29 +212,27 @@ static void report(const struct load *load, uint64_t all_calls, const struct mar
                b->receives - a->receives, b->waits - a->waits);
 }
 
-static int run(struct load *load)
+static void run(struct load *load)
 {
     struct worker *workers = calloc(load->threads, sizeof(*workers));
     struct histogram *all = calloc(1, sizeof(*all));
     uint64_t all_calls = 0;
     struct mark a, b;
     int rc = client_mount(load->where, load->spin, load->depth);
-    if (rc < 0 || !workers || !all) {
-        fprintf(stderr, "%s: mount: %s\n", client_name, strerror(rc < 0 ? -rc : ENOMEM));
-        return 1;
-    }
+    if (rc < 0 || !workers || !all)
+        fail("mount", rc < 0 ? -rc : ENOMEM);
+    pthread_barrier_init(&load->opened, NULL, load->threads + 1);
     for (unsigned i = 0; i < load->threads; i++) {
         worker_init(&workers[i], load, i);
         rc = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
-        if (rc) {
-            fprintf(stderr, "%s: thread: %s\n", client_name, strerror(rc));
-            return 1;
-        }
+        if (rc)
+            fail("thread", rc);
     }
-    rest(load, load->warm_up);
+    pthread_barrier_wait(&load->opened);
+    rest(load->warm_up);
     mark_take(&a, workers, load->threads);
     __atomic_store_n(&load->measuring, true, __ATOMIC_RELAXED);
-    rest(load, load->seconds);
+    rest(load->seconds);
     __atomic_store_n(&load->measuring, false, __ATOMIC_RELAXED);
     mark_take(&b, workers, load->threads);
     __atomic_store_n(&load->stopping, true, __ATOMIC_RELAXED);
@@ -242,13 +241,7 @@ static int run(struct load *load)
         histogram_merge(all, &workers[i].latency);
         all_calls += workers[i].calls;
     }
-    if (load->error) {
-        fprintf(stderr, "%s: %s: %s\n", client_name, load->write ? "write" : "read",
-                strerror(load->error));
-        return 1;
-    }
     report(load, all_calls, &a, &b, all);
-    return 0;
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -357,5 +350,6 @@ int main(int argc, char **argv)
         load.depth % load.threads || load.size / load.block < load.threads)
         return usage(argv[0]);
     load.where = argv[optind];
-    return run(&load);
+    run(&load);
+    return 0;
 }

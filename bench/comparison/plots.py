@@ -3,7 +3,7 @@
 import subprocess
 
 from cases import SIZES
-from report import Results
+from report import FLOORS, Results
 
 # Of Okabe and Ito's palette, which colour-blind people can tell apart too; the same in all pictures.
 COLOURS = {
@@ -20,6 +20,7 @@ set border 3 lc rgb '#888888'
 set tics nomirror textcolor rgb '#333333'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set key outside bottom center horizontal reverse Left textcolor rgb '#333333' samplen 2 width 2
+set bmargin 5
 set title textcolor rgb '#111111' offset 0,0.3
 set ylabel textcolor rgb '#333333'
 set xlabel textcolor rgb '#333333'
@@ -46,7 +47,17 @@ def bars(title, ylabel, groups, clients, value, block="data"):
         f"${block} using {i + 2}:xtic(1) title '{LABELS[c]}' lc rgb '{COLOURS[c]}'"
         for i, c in enumerate(clients))
     return (datablock(block, rows) + "set style data histograms\nset style histogram clustered gap 1\n"
+            f"set xtics scale 0\nset xrange [-0.7:{len(groups) - 0.3}]\n"
             f"set title {quoted(title)}\nset ylabel {quoted(ylabel)}\nplot {plots}\n")
+
+
+def better_floor(r, name, figure):
+    return max((v for v in (r.get(name, floor, figure) for floor in FLOORS) if v is not None), default=None)
+
+
+def shown(r, name, client, figure):
+    """The floor stands for the better of the polling and the sleeping one."""
+    return better_floor(r, name, figure) if client == "floor" else r.get(name, client, figure)
 
 
 def throughput(r):
@@ -55,22 +66,22 @@ def throughput(r):
     if not groups:
         return None
     return bars("One call outstanding, sequential: throughput by block size (higher is better)", "GB/s", groups,
-                SHOWN, lambda key, client: r.get(key, client, "gb_per_s"))
+                SHOWN, lambda key, client: shown(r, key, client, "gb_per_s"))
 
 
 def calls_by_depth(r):
     depths = [d for d in (1, 4, 16, 64) if f"brick read random 4K depth {d}" in r.cases]
     if len(depths) < 2:
         return None
-    clients = SHOWN
-    rows = [(d, *((r.get(f"brick read random 4K depth {d}", c, "calls_per_s") or 0) / 1000 for c in clients))
+    rows = [(d, *((shown(r, f"brick read random 4K depth {d}", c, "calls_per_s") or 0) / 1000 for c in SHOWN))
             for d in depths]
     plots = ", ".join(
-        f"$data using 1:{i + 2} title '{LABELS[c]}' with linespoints lw 2.5 pt 7 ps 0.9 lc rgb '{COLOURS[c]}'"
-        for i, c in enumerate(clients))
-    return (datablock("data", rows) + "set logscale x 2\nset xtics (1,4,16,64)\nset xlabel 'calls outstanding'\n"
+        f"$data using 1:{i + 2} title '{LABELS[c]}' with linespoints lw 3 pt 7 lc rgb '{COLOURS[c]}'"
+        for i, c in enumerate(SHOWN))
+    return (datablock("data", rows) + "set logscale x 2\nset xtics (1,4,16,64)\nset bmargin 6\n"
+            "set xlabel 'calls outstanding'\n"
             "set title '4 KiB random reads per second, one thread (higher is better)'\n"
-            f"set ylabel 'thousand calls/s'\nset xrange [0.9:72]\nplot {plots}\n")
+            f"set ylabel 'thousand calls/s'\nset xrange [0.9:{depths[-1] * 1.1}]\nplot {plots}\n")
 
 
 def latency(r):
@@ -78,14 +89,17 @@ def latency(r):
     if name not in r.cases:
         return None
     clients = ("floor", "gzc", "gzc-sleep", "gfapi", "fuse")
-    rows = [(LABELS[c], r.get(name, c, "p50_us"), r.get(name, c, "p99_us"), i) for i, c in enumerate(clients)]
+    rows = [(LABELS[c].replace(" ", "\\n", 1), r.get(name, c, "p50_us"), r.get(name, c, "p99_us"), i)
+            for i, c in enumerate(clients)]
     colours = "\n".join(f"set linetype {i + 1} lc rgb '{COLOURS[c]}'" for i, c in enumerate(clients))
-    return (datablock("data", rows) + colours + "\nset boxwidth 0.6 absolute\nset xrange [-0.6:4.6]\nunset key\nset logscale y\nset yrange [10:*]\n"
-            "set title '4 KiB random read, one outstanding: median latency, line up to the 99th percentile"
-            " (lower is better; logarithmic)'\nset ylabel 'µs'\n"
-            "plot $data using 4:2:($4+1):xtic(1) with boxes lc variable, "
-            "$data using 4:2:2:3 with yerrorbars pt 0 lw 1.5 lc rgb '#222222', "
-            "$data using 4:2:(sprintf('%.0f', $2)) with labels offset 0,-1 textcolor rgb 'white'\n")
+    panels = "".join(
+        f"set title '{title}'\nplot $data using 4:{column}:($4+1):xtic(1) with boxes lc variable, "
+        f"$data using 4:{column}:(sprintf('%.0f', ${column})) with labels offset 0,0.7 textcolor rgb '#111111'\n"
+        for column, title in ((2, "median"), (3, "99th percentile")))
+    return (datablock("data", rows) + colours + "\nset boxwidth 0.65 absolute\nset xrange [-0.6:4.6]\nunset key\n"
+            "set ylabel 'µs'\nset bmargin 4\nset xtics scale 0 font ',12'\nset offsets 0,0,graph 0.1,0\n"
+            "set multiplot layout 1,2 title 'Latency of a 4 KiB random read, one outstanding (lower is better)' "
+            f"textcolor rgb '#111111'\n{panels}unset multiplot\n")
 
 
 def cpu(r):
@@ -102,22 +116,36 @@ def cpu(r):
         ("floor-sleep", "gzc-sleep", "gzc", "gfapi", "fuse"), lambda key, client: r.get(key, client, "cpu_s_per_gb"))
 
 
+RATIO_MAX = 2  # higher ones are drawn there
+
+
 def floor_ratio(r):
-    rows = {"brick": [], "null": []}
+    """A column for each operation and size: in it the cases in their order, those on the real brick
+    left, those on the null brick right."""
+    columns, points = {}, {"brick": [], "null": []}
     for name, case in r.cases.items():
         ratio = r.of_floor(name)
+        column = columns.setdefault((case["op"], case["pattern"], case["block"]), len(columns))
         if ratio:
-            rows[case["server"]].append(ratio)
-    text = "".join(datablock(server, [(i, v) for i, v in enumerate(sorted(values))])
-                   for server, values in rows.items() if values)
-    if len(rows["brick"]) + len(rows["null"]) < 4:
+            order = sum(int(x) == column for x, _ in points[case["server"]])
+            start = column + (0.08 if case["server"] == "brick" else 0.54)
+            points[case["server"]].append((start + 0.06 * order, min(ratio, RATIO_MAX)))
+    if sum(map(len, points.values())) < 4:
         return None
-    titles = {"brick": ("real brick", COLOURS["gzc"]), "null": ("null brick", COLOURS["gfapi"])}
-    plots = ", ".join(f"${s} using 1:2 with points pt 7 ps 0.8 lc rgb '{titles[s][1]}' title '{titles[s][0]}'"
-                      for s in rows if rows[s])
-    return (text + "set title 'Calls per second, libgzc / better socket floor: every case, in order"
-            " (higher is better)'\nset ylabel 'ratio'\nset xlabel 'cases, the worst first'\nset xrange [-1:*]\n"
-            f"plot 0.95 with lines dt 2 lc rgb '#888888' title '0.95', 1 with lines lc rgb '#bbbbbb' notitle, {plots}\n")
+    text = "".join(datablock(server, rows) for server, rows in points.items() if rows)
+    tics = ", ".join(f'"{op}\\n{pattern}\\n{block}" {i + 0.5}' for (op, pattern, block), i in columns.items())
+    lines = "".join(f"set arrow from {i},graph 0 to {i},graph 1 nohead lc rgb '#dddddd'\n"
+                    for i in range(1, len(columns)))
+    titles = {"brick": ("real brick", COLOURS["gzc"], 7), "null": ("null brick", COLOURS["gfapi"], 5)}
+    plots = ", ".join(f"${server} using 1:2 with points pt {shape} lc rgb '{colour}' title '{title}'"
+                      for server, (title, colour, shape) in titles.items() if points[server])
+    return (text + lines + f"set xtics ({tics}) scale 0 font ',12'\nset xrange [0:{len(columns)}]\n"
+            "set title 'Calls per second, libgzc / better socket floor, in every case (higher is better)'\n"
+            "set xlabel 'in each column: 1, 4, 16, 64 outstanding with one thread, then 4, 16, 64 with four'"
+            " font ',12' offset 0,-1.8\nset ylabel 'ratio'\nset bmargin 8\n"
+            f"set yrange [0:{RATIO_MAX}.05]\nset ytics add ('≥ {RATIO_MAX}' {RATIO_MAX})\n"
+            "plot 0.95 with lines dt 2 lw 1.5 lc rgb '#666666' title 'goal: 0.95', "
+            f"1 with lines lc rgb '#999999' notitle, {plots}\n")
 
 
 PICTURES = (
@@ -136,9 +164,11 @@ def draw(document, output):
         body = make(results)
         if not body:
             continue
-        for terminal, suffix in (("svg size 900,460 font 'Helvetica,14' background rgb 'white'", "svg"),
-                                 ("pngcairo size 1350,690 font 'Sans,16' background rgb 'white'", "png")):
-            script = f"set terminal {terminal}\nset output '{output}/{name}.{suffix}'\n{STYLE}{body}"
+        for terminal, points, suffix in (
+                ("svg size 900,460 font 'Helvetica,14' background rgb 'white'", 0.55, "svg"),
+                ("pngcairo size 1350,690 font 'Sans,16' background rgb 'white'", 1.2, "png")):
+            script = (f"set terminal {terminal}\nset pointsize {points}\n"
+                      f"set output '{output}/{name}.{suffix}'\n{STYLE}{body}")
             subprocess.run(["gnuplot"], input=script, text=True, check=True)
         drawn.append((name, title))
     return drawn

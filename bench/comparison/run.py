@@ -5,10 +5,12 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -45,6 +47,7 @@ class Bench:
 
     def start_null(self):
         command = [f"{self.args.build}/nullbrick", "--name", "load", "--size", str(self.args.size)]
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
         self.null = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         uri = self.null.stdout.readline().strip()
         if not uri:
@@ -75,6 +78,9 @@ class Bench:
     def run(self, case, client, seconds, seed, wrap=()):
         command = [*wrap, *self.command(case, client, seconds, seed)]
         result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if case.op == "write" and case.server == "brick":
+            # What was written would go to the disk at the next one's expense.
+            subprocess.run(["sync", "-f", self.args.brick_directory], check=True)
         if result.returncode:
             sys.exit(f"compare: failed: {' '.join(command)}")
         values = dict(line.split("=", 1) for line in result.stdout.splitlines())
@@ -82,21 +88,41 @@ class Bench:
         return {key: float(value) for key, value in values.items()}
 
     def traced_calls(self, case, client):
-        """System calls per call as strace counts them: the difference of a short and a longer run,
-        in which mounting and ending cancel out."""
+        """System calls per call as strace counts them: the difference of a run that hardly does
+        any and a longer one, in which mounting and ending cancel out."""
         totals = []
-        for seconds in (0.3, 1.2):
-            with tempfile.NamedTemporaryFile("r") as log:
-                strace = ("strace", "-f", "-c", "-U", "calls,name", "-o", log.name)
+        for seconds in (0, 0.6):
+            with tempfile.TemporaryDirectory() as logs, ExitStack() as ends:
+                if client.key == "fuse":
+                    ends.enter_context(traced_process(os.environ["LOAD_MOUNT_PID"], f"{logs}/mount"))
+                strace = (*STRACE, "-o", f"{logs}/load")
                 values = self.run(case, client, seconds, 1, strace)
-                lines = [line.split() for line in log.read().splitlines()]
-                # The load generator's own thread ticks every 5 ms: that is not the client's.
-                counts = [int(line[0]) for line in lines
-                          if len(line) == 2 and line[0].isdigit()
-                          and line[1] not in ("total", "clock_nanosleep")]
-                totals.append((sum(counts), values["all"]))
+                ends.close()
+                totals.append((sum(map(traced_count, Path(logs).iterdir())), values["all"]))
         (fewer, short), (more, longer) = totals
         return (more - fewer) / (longer - short) if longer > short else None
+
+
+STRACE = ("strace", "-f", "-c", "-U", "calls,name")
+
+
+@contextmanager
+def traced_process(pid, log):
+    """Counts the system calls of a process that runs already."""
+    strace = subprocess.Popen((*STRACE, "-o", log, "-p", pid), stderr=subprocess.PIPE, text=True)
+    strace.stderr.readline()  # says that it is attached
+    try:
+        yield
+    finally:
+        strace.send_signal(signal.SIGINT)
+        strace.communicate()
+
+
+def traced_count(log):
+    lines = [line.split() for line in log.read_text().splitlines()]
+    # The load generator sleeps beside the client: that is not the client's.
+    return sum(int(line[0]) for line in lines if len(line) == 2 and line[0].isdigit()
+               and line[1] not in ("total", "clock_nanosleep"))
 
 
 def derive(raw, block):
@@ -109,7 +135,8 @@ def derive(raw, block):
         "p50_us": raw["p50"],
         "p99_us": raw["p99"],
         "p999_us": raw["p999"],
-        "switches_per_call": (raw["voluntary"] + raw["involuntary"]) / calls,
+        "switches_per_call": (raw["voluntary"] + raw["involuntary"] + raw["switches_elsewhere"])
+        / calls,
     }
     # What another process does for the client (FUSE) is CPU time of its own kind: it is not divided.
     raw["cpu"] += raw["elsewhere"]
@@ -212,6 +239,8 @@ def document_of(args, seconds, results, traced):
 
 def main():
     args = arguments()
+    # An exception: what is running is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     cases = [c for c in (QUICK if args.quick else all_cases())
              if re.search(args.cases, c.name + " ")]
     if not cases:

@@ -228,28 +228,35 @@ Test(async_forms, ping)
     BOTH_REFUSE(-EINVAL, OF_VOLUME, gzc_ping(v, 1, &a), gzc_ping_async(v, 1, &b, HOW(&o)));
 }
 
-/* Nobody needs to be told, and nothing that a call was given but its memory is needed afterwards.
- */
+/* Nobody needs to be told, and how it was to be run is not needed afterwards. */
 Test(async_forms, nobody_is_told)
 {
-    char *name = strdup(path("silent"));
-    struct stat st = {0};
-    cr_assert_gt(gzc_mkdir_async(v, name, 0755, NULL), 0);
-    memset(name, 'x', strlen(name));
-    free(name);
-    int rc;
-    double end = seconds() + PATIENCE;
-    do
-        cr_assert_lt(seconds(), end);
-    while ((rc = gzc_stat(v, path("silent"), &st)) == -ENOENT ||
-           rc == -ENODATA); /* what a brick says while it makes one */
-    cr_assert_eq(rc, 0, "%d %s", rc, volume_text(v));
-    cr_assert(S_ISDIR(st.st_mode));
+    char back[5];
+    cr_assert_gt(gzc_pwrite_async(f, "quiet", 5, 0, NULL), 0);
+    cr_assert_eq(gzc_pread(f, back, 5, 0), 5); /* in this order */
+    cr_assert_eq(memcmp(back, "quiet", 5), 0);
+    const struct gzc_async nobody = {0};
+    cr_assert_gt(gzc_pwrite_async(f, "still", 5, 0, &nobody), 0);
+    cr_assert_eq(gzc_pread(f, back, 5, 0), 5);
+    cr_assert_eq(memcmp(back, "still", 5), 0);
     struct gzc_async how = {.done = outcome_done, .arg = &o};
     o = (struct outcome){0};
     cr_assert_gt(gzc_pwrite_async(f, "abc", 3, 0, &how), 0);
     memset(&how, 0xff, sizeof(how));
     outcome_expect(v, &o, 3);
+}
+
+/* Paths are copied: for the text of a failure too. */
+Test(async_forms, paths_are_copied)
+{
+    struct stat st;
+    char *name = strdup(path("d/missing"));
+    o = (struct outcome){0};
+    cr_assert_gt(gzc_stat_async(v, name, &st, HOW(&o)), 0);
+    memset(name, 'x', strlen(name));
+    free(name);
+    outcome_expect(v, &o, -ENOENT);
+    cr_assert_not_null(strstr(o.error, path("d/missing")), "%s", o.error);
 }
 
 /* The brick is gone: each fails as its blocking form does, those that close too. */

@@ -6,7 +6,7 @@ root=$(realpath "$(dirname "$0")/../..")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 n=0
-echo 1..8
+echo 1..9
 
 check() {
     n=$((n + 1))
@@ -40,6 +40,21 @@ assert not servers, servers
 PY
 }
 
+# Ended while it measures, it is gone with all that it has started.
+interrupted() {
+    local compare null="$GZC_BUILD/nullbrick --name load "
+    "$root/bench/compare" --build "$GZC_BUILD" --output "$dir/out" --size 16M --quick &
+    compare=$!
+    until pgrep -f "$GZC_BUILD/load-gzc .* --path /load"; do
+        kill -0 "$compare" || return
+        sleep 0.05
+    done
+    pgrep -f "$null" || return
+    kill -TERM "$compare"
+    wait "$compare"
+    (($? == 143)) && ! pgrep -f "$null"
+}
+
 check "it runs" run --quick --cases 'read random 4K depth 16'
 check "it gives every figure" figures
 check "its tables have a row for every client" test "$(grep -c '^| .*libg\|^| .*FUSE\|^| .*floor, ' "$dir/out/results.md")" -ge 10
@@ -48,3 +63,4 @@ check "the FUSE mount is gone" bash -c '! grep -q "gzc-lab.*fuse" /proc/mounts'
 check "it lists its cases" test "$(run --list | sort -u | wc -l)" -eq 224
 check "a case that is not there is an error" bash -c '! "$@"' _ "$root/bench/compare" --build "$GZC_BUILD" --output "$dir/out" --list --cases nonsense
 check "an option that is not there is an error" bash -c '"$1/bench/compare" --nonsense; (($? == 2))' _ "$root"
+check "a signal ends it, and all that it has started" interrupted

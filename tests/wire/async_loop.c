@@ -197,3 +197,35 @@ Test(async_loop, a_connection_that_breaks)
         rig_down(&rig);
     }
 }
+
+/* Two replies come at once and gzc_poll() tells of one: the other makes it readable. */
+Test(async_loop, what_is_left_behind)
+{
+    struct rig rig;
+    struct guard g[2];
+    struct told told[2];
+    struct late late = {0};
+    struct peer_record both = {0};
+    rig_up(&rig, NULL, "", 1000);
+    rig_hook(&rig, late_hook, &late);
+    for (unsigned i = 0; i < 2; i++) {
+        guard_make_one(&g[i], 100);
+        begin(&rig, &told[i], &g[i], 10 * i);
+    }
+    drive_until(&rig, &late.n, 2);
+    exhaust(&rig);
+    peer_lock(rig.peer);
+    for (unsigned i = 0; i < 2; i++)
+        peer_put(&both, late.kept[i].reply.at, late.kept[i].reply.length);
+    peer_send_record(late.kept[0].conn, &both);
+    peer_unlock(rig.peer);
+    cr_assert(readable(&rig));
+    cr_assert_eq(gzc_poll(rig.volume, 1, 0), 1);
+    loop_until(&rig, &told[1], "one that gzc_poll() has left behind");
+    for (unsigned i = 0; i < 2; i++) {
+        expect_right(&told[i], 100);
+        guard_free(&g[i]);
+    }
+    late_free(&late);
+    rig_down(&rig);
+}
