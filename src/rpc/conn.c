@@ -101,6 +101,17 @@ static void slot_wait_no_more(struct rpc_conn *conn, uint32_t index)
     conn->free_slots[conn->free_count++] = (uint16_t)index;
 }
 
+/* All slots are taken, some by calls that nobody waits for any more: one of those is given up, or
+ * replies that are never sent would use up the connection. Should its reply come after all it
+ * matches nothing. */
+static bool slot_available(struct rpc_conn *conn)
+{
+    for (unsigned i = 0; !conn->free_count && conn->late; i++)
+        if (conn->slots[i].waiting)
+            slot_wait_no_more(conn, i);
+    return conn->free_count;
+}
+
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid)
 {
     struct rpc_call *call = conn->slots[xid & SLOT_MASK].call;
@@ -162,7 +173,7 @@ void rpc_post(struct rpc_conn *conn, struct rpc_call *call)
     }
     call->posted = true;
     conn_watch_deadline(conn, call);
-    if (conn->free_count) {
+    if (slot_available(conn)) {
         conn_launch(conn, call);
     } else {
         *conn->queue_end = call;
@@ -231,7 +242,7 @@ static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
 /* Calls that wait for a slot get those that there are. */
 static void conn_serve_queue(struct rpc_conn *conn)
 {
-    while (conn->queue && conn->free_count) {
+    while (conn->queue && slot_available(conn)) {
         struct rpc_call *next = conn->queue;
         conn->queue = next->next;
         if (!conn->queue)

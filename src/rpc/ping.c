@@ -1,5 +1,5 @@
 /*
- * Signs of life. While calls are posted the timer looks twice per time-out whether anything has
+ * Signs of life. While replies are due the timer looks twice per time-out whether anything has
  * come: after one silent half a PING goes out, after a second one the peer counts as dead. So a
  * dead peer is noticed after 1 to 1.5 times the time-out.
  */
@@ -40,7 +40,7 @@ static void ping_fire(struct timer *timer)
         (struct rpc_conn *)((char *)timer - offsetof(struct rpc_conn, ping_timer));
     if (conn->state != RPC_OPEN)
         return;
-    bool silent = conn->posted && conn->heard == conn->heard_before;
+    bool silent = (conn->posted || conn->late) && conn->heard == conn->heard_before;
     if (!silent) {
         conn->pinged = false;
     } else if (conn->pinged) {

@@ -107,7 +107,7 @@ gzc_ticket async_start(struct async *a, struct op *op, void (*start)(struct op *
     op->arg = a;
     op->complete = async_complete;
     if (how->timeout_ns)
-        op->context.deadline = how->timeout_ns;
+        op->context.deadline = how->timeout_ns + (clock_now() - clock_coarse()); /* never early */
     op_begin(op, start);
     if (!(how->flags & GZC_MORE) && !engine_in_callback(e))
         engine_flush(e);
