@@ -169,6 +169,13 @@ GZC_API int gzc_fsync(gzc_file *file);
 GZC_API int gzc_fdatasync(gzc_file *file);
 /** Sets the length in bytes, as ftruncate(2). -EINVAL (negative length, or a read-only handle). */
 GZC_API int gzc_ftruncate(gzc_file *file, off_t length);
+/**
+ * Gives the space of bytes [@p offset, @p offset + @p length) back, which read as zeros from then
+ * on; the length of the file stays: fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE.
+ * @return 0, or -EINVAL (negative offset, length not positive), -EBADF (a read-only handle),
+ *         -EOPNOTSUPP (the brick's file system cannot), ...
+ */
+GZC_API int gzc_discard(gzc_file *file, off_t offset, off_t length);
 /** Attributes of an open file. st_dev is 0: it has no meaning on a volume. */
 GZC_API int gzc_fstat(gzc_file *file, struct stat *st);
 
@@ -212,9 +219,9 @@ GZC_API size_t gzc_dir_error(const gzc_dir *dir, char *text, size_t size);
 /* ---- asynchronous operations ----------------------------------------------------------------- */
 
 /*
- * Every operation has an asynchronous form, called as the blocking one with `_async` behind its
- * name. It begins the operation and returns; the outcome is told by calling `done`. The blocking
- * form is the same code and a wait.
+ * Every operation on a mounted volume has an asynchronous form, called as the blocking one with
+ * `_async` behind its name. It begins the operation and returns; the outcome is told by calling
+ * `done`. The blocking form is the same code and a wait.
  *
  *  Submitting     A form returns the operation's ticket, or -errno: then nothing has begun and
  *                 `done` is not called. It never waits for the network and never calls `done`.
@@ -282,6 +289,9 @@ GZC_API gzc_ticket gzc_pwrite_async(gzc_file *file, const void *buffer, size_t c
 GZC_API gzc_ticket gzc_fsync_async(gzc_file *file, const struct gzc_async *how);
 GZC_API gzc_ticket gzc_fdatasync_async(gzc_file *file, const struct gzc_async *how);
 GZC_API gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_async *how);
+/** Counts as a write of those bytes, see gzc_pwritev_async(). */
+GZC_API gzc_ticket gzc_discard_async(gzc_file *file, off_t offset, off_t length,
+                                     const struct gzc_async *how);
 GZC_API gzc_ticket gzc_fstat_async(gzc_file *file, struct stat *st, const struct gzc_async *how);
 
 GZC_API gzc_ticket gzc_stat_async(gzc_volume *volume, const char *path, struct stat *st,
@@ -323,6 +333,9 @@ GZC_API int gzc_cancel(gzc_volume *volume, gzc_ticket ticket);
  *
  * @param max         callbacks to run at most; 0: no bound. More may be left to the next call.
  * @param timeout_ms  -1: wait as long as it takes; 0: do not wait.
+ * With several threads in it, which of them runs a callback is chance: one that waits for something
+ * of its own should give a time-out, and look.
+ *
  * @return the number of callbacks that this call has run, which may be 0; or -EDEADLK (called from
  *         a callback). After a callback has unmounted the volume the handle is gone.
  */

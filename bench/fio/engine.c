@@ -251,8 +251,6 @@ static int engine_setup(struct thread_data *td)
     /* fio would ask the local file system how much is free. */
     if (td->o.fill_device)
         return fail(td, "fill_device", -ENOTSUP, "");
-    if (td_trim(td) || td->o.trim_percentage)
-        return fail(td, "trim", -ENOTSUP, "this engine cannot trim");
     return on_volume(td, NULL, files_stat);
 }
 
@@ -379,6 +377,8 @@ static void engine_io_u_free(struct thread_data *td, struct io_u *io_u)
 /* Gives an io_u its outcome, as the library tells it. */
 static void io_u_result(struct job *job, struct io_u *io_u, ssize_t result, const char *error)
 {
+    if (result == 0 && io_u->ddir == DDIR_TRIM)
+        result = (ssize_t)io_u->xfer_buflen; /* all or nothing */
     if (result > 0 || (result == 0 && (!ddir_rw(io_u->ddir) || !io_u->xfer_buflen))) {
         if (ddir_rw(io_u->ddir))
             io_u->resid = io_u->xfer_buflen - (unsigned long long)result;
@@ -482,6 +482,8 @@ static enum fio_q_status queue_blocking(struct thread_data *td, struct io_u *io_
         n = gzc_pread(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset);
     else if (io_u->ddir == DDIR_WRITE)
         n = gzc_pwrite(file, io_u->xfer_buf, io_u->xfer_buflen, (off_t)io_u->offset);
+    else if (io_u->ddir == DDIR_TRIM)
+        n = gzc_discard(file, (off_t)io_u->offset, (off_t)io_u->xfer_buflen);
     else
         n = io_u->ddir == DDIR_SYNC ? gzc_fsync(file) : gzc_fdatasync(file);
     return completed_now(td, io_u, n);
@@ -499,6 +501,8 @@ static enum fio_q_status queue_async(struct thread_data *td, struct io_u *io_u)
     r->job = job;
     if (io_u->ddir == DDIR_READ)
         ticket = gzc_pread_async(file, io_u->xfer_buf, io_u->xfer_buflen, offset, &how);
+    else if (io_u->ddir == DDIR_TRIM)
+        ticket = gzc_discard_async(file, offset, (off_t)io_u->xfer_buflen, &how);
     else
         ticket = gzc_pwrite_async(file, io_u->xfer_buf, io_u->xfer_buflen, offset, &how);
     if (ticket < 0)
@@ -517,6 +521,7 @@ static enum fio_q_status engine_queue(struct thread_data *td, struct io_u *io_u)
     switch (io_u->ddir) {
     case DDIR_READ:
     case DDIR_WRITE:
+    case DDIR_TRIM:
         return td->o.iodepth == 1 ? queue_blocking(td, io_u) : queue_async(td, io_u);
     case DDIR_SYNC:
     case DDIR_DATASYNC:

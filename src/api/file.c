@@ -92,7 +92,7 @@ gzc_ticket gzc_close_async(gzc_file *file, const struct gzc_async *how)
 struct file_call {
     void (*start)(struct op *op);
     bool datasync;
-    uint64_t length;
+    uint64_t offset, length;
     struct stat *st;
 };
 
@@ -100,6 +100,7 @@ static void file_prepare(struct file_op *op, struct gzc_file *file, const struct
 {
     file_op_init(op, file);
     op->datasync = call->datasync;
+    op->offset = call->offset;
     op->length = call->length;
     op->st = call->st;
 }
@@ -161,6 +162,38 @@ gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_as
 {
     const struct file_call call = {.start = ftruncate_start, .length = (uint64_t)length};
     int rc = ftruncate_refuse(file, length);
+    return rc < 0 ? rc : file_submit(file, &call, how);
+}
+
+static int discard_refuse(struct gzc_file *file, off_t offset, off_t length)
+{
+    if (offset < 0 || length <= 0 || offset > INT64_MAX - length)
+        return volume_fail(file->volume, &file->why, -EINVAL, "not a range of a file");
+    if ((file->flags & O_ACCMODE) == O_RDONLY)
+        return volume_fail(file->volume, &file->why, -EBADF, "the file is open for reading only");
+    return 0;
+}
+
+int gzc_discard(gzc_file *file, off_t offset, off_t length)
+{
+    const struct file_call call = {
+        .start = discard_start,
+        .offset = (uint64_t)offset,
+        .length = (uint64_t)length,
+    };
+    int rc = discard_refuse(file, offset, length);
+    return rc < 0 ? rc : file_run(file, &call);
+}
+
+gzc_ticket gzc_discard_async(gzc_file *file, off_t offset, off_t length,
+                             const struct gzc_async *how)
+{
+    const struct file_call call = {
+        .start = discard_start,
+        .offset = (uint64_t)offset,
+        .length = (uint64_t)length,
+    };
+    int rc = discard_refuse(file, offset, length);
     return rc < 0 ? rc : file_submit(file, &call, how);
 }
 

@@ -75,6 +75,7 @@ static const struct fop_kind kinds[] = {
     KIND(FLUSH, flush, gf_flush, 0),
     KIND(FSYNC, fsync, gf_fsync, 0),
     KIND(FTRUNCATE, ftruncate, gf_ftruncate, SETS_FILE),
+    KIND(DISCARD, discard, gf_discard, 0),
     KIND(RELEASE, release, gf_release, 0),
     KIND(UNLINK, unlink, gf_unlink, SETS_NAME),
     KIND(MKDIR, mkdir, gf_mkdir, SETS_ALL),

@@ -214,18 +214,19 @@ static void fsync_go(struct op *op)
     file_post(op, GF_FOP_FSYNC, &args);
 }
 
-/* Begins a call that takes its turn among the file's transfers, as one of all its bytes. */
-static void file_take_turn(struct op *op, bool write, void (*go)(struct op *))
+/* Begins a call that takes its turn among the file's transfers, as one of bytes [start, end). */
+static void file_take_turn(struct op *op, uint64_t start, uint64_t end, bool write,
+                           void (*go)(struct op *))
 {
     struct file_op *f = file_op_of(op);
     op_hold(op, &f->file->handle);
     op->step = go;
-    op_take_turn(op, f->file->inode, 0, UINT64_MAX, write);
+    op_take_turn(op, f->file->inode, start, end, write);
 }
 
 void fsync_start(struct op *op)
 {
-    file_take_turn(op, false, fsync_go);
+    file_take_turn(op, 0, UINT64_MAX, false, fsync_go);
 }
 
 static void ftruncate_go(struct op *op)
@@ -238,7 +239,21 @@ static void ftruncate_go(struct op *op)
 
 void ftruncate_start(struct op *op)
 {
-    file_take_turn(op, true, ftruncate_go);
+    file_take_turn(op, 0, UINT64_MAX, true, ftruncate_go);
+}
+
+static void discard_go(struct op *op)
+{
+    struct file_op *f = file_op_of(op);
+    gf_discard_args args = {.fd = f->file->fd, .offset = f->offset, .size = f->length};
+    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
+    file_post(op, GF_FOP_DISCARD, &args);
+}
+
+void discard_start(struct op *op)
+{
+    struct file_op *f = file_op_of(op);
+    file_take_turn(op, f->offset, f->offset + f->length, true, discard_go);
 }
 
 void fstat_start(struct op *op)

@@ -23,9 +23,9 @@ void open_start(struct op *op);
 struct file_op {
     struct op op; /* first */
     struct gzc_file *file;
-    bool datasync;   /* fsync */
-    uint64_t length; /* ftruncate */
-    struct stat *st; /* fstat; filled on success */
+    bool datasync;           /* fsync */
+    uint64_t offset, length; /* discard; ftruncate */
+    struct stat *st;         /* fstat; filled on success */
     struct fop fop, release;
 };
 void file_op_init(struct file_op *f, struct gzc_file *file);
@@ -33,6 +33,8 @@ void file_op_init(struct file_op *f, struct gzc_file *file);
 void fsync_start(struct op *op);
 /** Takes its turn as a write of the whole file. */
 void ftruncate_start(struct op *op);
+/** Takes its turn as a write of the range. */
+void discard_start(struct op *op);
 void fstat_start(struct op *op);
 /** As file_op_init(), for close_start(). */
 void close_init(struct file_op *f, struct gzc_file *file);

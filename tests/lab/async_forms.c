@@ -156,6 +156,12 @@ Test(async_forms, reading_and_writing)
     BOTH(7, NO_TEXT, gzc_pwrite(f, out, 7, 50), gzc_pwrite_async(f, out, 7, 50, HOW(&o)));
     BOTH(0, NO_TEXT, gzc_fsync(f), gzc_fsync_async(f, HOW(&o)));
     BOTH(0, NO_TEXT, gzc_fdatasync(f), gzc_fdatasync_async(f, HOW(&o)));
+    BOTH(0, NO_TEXT, gzc_discard(f, 60, 10), gzc_discard_async(f, 80, 10, HOW(&o)));
+    char zeros[10] = {0};
+    for (off_t at = 60; at <= 80; at += 20) {
+        cr_assert_eq(gzc_pread(f, in, 10, at), 10);
+        cr_assert_arr_eq(in, zeros, 10);
+    }
     BOTH(0, NO_TEXT, gzc_ftruncate(f, 10), gzc_ftruncate_async(f, 20, HOW(&o)));
     BOTH(0, NO_TEXT, gzc_fstat(f, &st), gzc_fstat_async(f, &st, HOW(&o)));
     cr_assert_eq(st.st_size, 20);
@@ -181,6 +187,11 @@ Test(async_forms, reading_and_writing_fail)
                 gzc_preadv_async(f, &iov, -1, 0, HOW(&o)));
     BOTH_REFUSE(-EINVAL, OF_FILE(f), gzc_pwritev(f, huge, 2, 0),
                 gzc_pwritev_async(f, huge, 2, 0, HOW(&o)));
+    BOTH_REFUSE(-EBADF, OF_FILE(r), gzc_discard(r, 0, 1), gzc_discard_async(r, 0, 1, HOW(&o)));
+    BOTH_REFUSE(-EINVAL, OF_FILE(f), gzc_discard(f, 0, 0), gzc_discard_async(f, 0, 0, HOW(&o)));
+    BOTH_REFUSE(-EINVAL, OF_FILE(f), gzc_discard(f, -1, 5), gzc_discard_async(f, -1, 5, HOW(&o)));
+    BOTH_REFUSE(-EINVAL, OF_FILE(f), gzc_discard(f, 2, INT64_MAX),
+                gzc_discard_async(f, 2, INT64_MAX, HOW(&o)));
     BOTH_REFUSE(-EINVAL, OF_FILE(r), gzc_ftruncate(r, 0), gzc_ftruncate_async(r, 0, HOW(&o)));
     BOTH_REFUSE(-EINVAL, OF_FILE(f), gzc_ftruncate(f, -1), gzc_ftruncate_async(f, -1, HOW(&o)));
     cr_assert_eq(gzc_close(r), 0);

@@ -6,7 +6,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 sizes=(512 1k 4k 64k 128k 1m 4m)
 n=0
-echo 1..$((2 * ${#sizes[@]} + 27))
+echo 1..$((2 * ${#sizes[@]} + 28))
 
 ok() { # ok STATUS WHAT
     n=$((n + 1))
@@ -125,8 +125,14 @@ for depth in 1 4; do
     ok $? "a read is short at the end of the file, and an error behind it, --iodepth=$depth"
 done
 
-wrong 'libgzc: trim: this engine cannot trim' --filename=/trim --rw=randtrim
-ok $? "trim is refused"
+for depth in 1 4; do
+    run --filename=/trim-$depth --rw=write && cp "$LAB_BRICK_PATH/trim-$depth" "$dir/before" &&
+        run --filename=/trim-$depth --rw=randtrim --iodepth=$depth &&
+        grep -q 'issued rwts: total=0,0,256,' "$dir/log" && ! cmp -s "$dir/before" /dev/zero &&
+        cmp -n 1048576 "$LAB_BRICK_PATH/trim-$depth" /dev/zero &&
+        (($(stat -c %b "$LAB_BRICK_PATH/trim-$depth") < 64))
+    ok $? "trim gives the space back, --iodepth=$depth"
+done
 
 wrong 'cannot connect to port 1: Connection refused' --filename=/nope \
     --uri=gluster+brick://127.0.0.1:1/none --rw=read
