@@ -48,6 +48,7 @@ struct tx {
     unsigned iov_count;
     size_t asked;
     ssize_t result;
+    bool woken; /* the descriptor has polled writable since tx_prepare() */
 };
 
 struct tcp {

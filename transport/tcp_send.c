@@ -25,6 +25,7 @@ bool tcp_tx_prepare(struct transport *base)
     struct tx *tx = &tcp_of(base)->tx;
     tx->iov_count = 0;
     tx->asked = 0;
+    tx->woken = false;
     if (base->blocked)
         return false;
     for (struct message *m = tx->first; m && tx->iov_count < TCP_IOV_WINDOW; m = m->next) {
@@ -94,15 +95,15 @@ int tcp_tx_finish(struct transport *base)
     if (tx->result == -EINTR)
         return 1;
     if (tx->result == -EAGAIN) {
-        base->blocked = true;
-        return 0;
+        base->blocked = !tx->woken;
+        return tx->woken;
     }
     if (tx->result < 0)
         return errtext_set(base->why, ENOTCONN, "connection lost: %s",
                            errtext_errno((int)tx->result));
-    base->blocked = (size_t)tx->result < tx->asked;
+    base->blocked = (size_t)tx->result < tx->asked && !tx->woken;
     struct message *m = tx->first;
-    if (m->next || m->payload_length || m->sent || base->blocked) {
+    if (m->next || m->payload_length || m->sent || (size_t)tx->result < tx->asked) {
         tx_consume(tx, (size_t)tx->result);
         return tx->first && !base->blocked;
     }
@@ -111,9 +112,11 @@ int tcp_tx_finish(struct transport *base)
     return 0;
 }
 
+/* While another thread is in its sendmsg this may be what that has just missed: it tries again. */
 void tcp_tx_ready(struct transport *base)
 {
     base->blocked = false;
+    tcp_of(base)->tx.woken = true;
 }
 
 int tcp_tx_retire(struct transport *base, struct message *m)

@@ -499,7 +499,7 @@ void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events)
         conn->hung_up = true;
     if (conn->hung_up || epoll_events & EPOLLIN)
         conn_make_ready(conn);
-    if (epoll_events & EPOLLOUT && t->blocked) {
+    if (epoll_events & EPOLLOUT && (t->blocked || conn->tx_busy)) {
         t->ops->tx_ready(t);
         conn_mark_unsent(conn);
     }
