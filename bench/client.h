@@ -54,6 +54,8 @@ void client_submit(struct client_file *file, struct request *const requests[], u
 /** Makes progress until *done, which load_complete() sets (in any thread); by a worker's thread. */
 void client_drive(struct client_file *file, const bool *done);
 
+/* The next two are optional. */
+
 /** System calls so far that sent, received, and waited, if the client counts them; or -ENOTSUP. */
 int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits);
 

@@ -371,15 +371,3 @@ void client_transfer(struct client_file *f, struct request *request)
     } while (got < want);
     slot_free(f, slot);
 }
-
-int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
-{
-    (void)sends, (void)receives, (void)waits;
-    return -ENOTSUP;
-}
-
-void client_elsewhere(double *cpu, uint64_t *switches)
-{
-    *cpu = 0;
-    *switches = 0;
-}

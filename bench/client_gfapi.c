@@ -89,15 +89,3 @@ void client_drive(struct client_file *file, const bool *over)
     while (!__atomic_load_n(over, __ATOMIC_ACQUIRE))
         nanosleep(&tick, NULL);
 }
-
-int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
-{
-    (void)sends, (void)receives, (void)waits;
-    return -ENOTSUP;
-}
-
-void client_elsewhere(double *cpu, uint64_t *switches)
-{
-    *cpu = 0;
-    *switches = 0;
-}

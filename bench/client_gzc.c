@@ -106,9 +106,3 @@ int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
     *waits = stats.wait_syscalls;
     return 0;
 }
-
-void client_elsewhere(double *cpu, uint64_t *switches)
-{
-    *cpu = 0;
-    *switches = 0;
-}

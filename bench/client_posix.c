@@ -119,12 +119,6 @@ void client_drive(struct client_file *f, const bool *done)
         abort();
 }
 
-int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
-{
-    (void)sends, (void)receives, (void)waits;
-    return -ENOTSUP;
-}
-
 /* Of all its threads. The words of schedstat: nanoseconds on a CPU, nanoseconds waiting for one,
  * and how often the thread got one. */
 void client_elsewhere(double *cpu, uint64_t *switches)

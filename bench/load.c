@@ -9,6 +9,7 @@
  */
 #include "client.h"
 #include "histogram.h"
+#include "numbers.h"
 #include "span.h"
 
 #include <errno.h>
@@ -46,21 +47,24 @@ struct worker {
     struct histogram latency;
 };
 
+/* Most clients count no system calls, and have no process that works for them. */
+__attribute__((weak)) int client_syscalls(uint64_t *sends, uint64_t *receives, uint64_t *waits)
+{
+    (void)sends, (void)receives, (void)waits;
+    return -ENOTSUP;
+}
+
+__attribute__((weak)) void client_elsewhere(double *cpu, uint64_t *switches)
+{
+    *cpu = 0;
+    *switches = 0;
+}
+
 static uint64_t now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* splitmix64: the generator of Steele, Lea and Flood, "Fast splittable pseudorandom number
- * generators", 2014. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = __atomic_add_fetch(state, 0x9e3779b97f4a7c15, __ATOMIC_RELAXED);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
 }
 
 static void request_make(struct worker *w, struct request *r)
@@ -266,25 +270,10 @@ static int usage(const char *program)
     return 2;
 }
 
-/* A number with an optional suffix K, M or G (powers of 1024). */
-static bool parse_bytes(const char *text, uint64_t *value)
-{
-    static const char suffixes[] = "KMG";
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    const char *suffix = *end ? strchr(suffixes, *end) : NULL;
-    if (errno || end == text || *text == '-' || (*end && (!suffix || end[1])))
-        return false;
-    if (suffix)
-        *value <<= 10 * (suffix - suffixes + 1);
-    return true;
-}
-
 static bool parse_count(const char *text, unsigned *value)
 {
     uint64_t number;
-    if (!parse_bytes(text, &number) || number > 1 << 16)
+    if (!parse_number(text, &number) || number > 1 << 16)
         return false;
     *value = (unsigned)number;
     return true;
@@ -329,16 +318,16 @@ int main(int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         bool ok = c == 'p'   ? (load.path = optarg, true)
-                  : c == 's' ? parse_bytes(optarg, &load.size)
+                  : c == 's' ? parse_number(optarg, &load.size)
                   : c == 'o' ? parse_word(optarg, "read", "write", &load.write)
                   : c == 'P' ? parse_word(optarg, "seq", "random", &load.random)
-                  : c == 'b' ? parse_bytes(optarg, &load.block)
+                  : c == 'b' ? parse_number(optarg, &load.block)
                   : c == 'd' ? parse_count(optarg, &load.depth)
                   : c == 't' ? parse_count(optarg, &load.threads)
                   : c == 'S' ? parse_seconds(optarg, &load.seconds)
                   : c == 'w' ? parse_seconds(optarg, &load.warm_up)
                   : c == 'y' ? parse_count(optarg, &spin)
-                  : c == 'r' ? parse_bytes(optarg, &load.seed)
+                  : c == 'r' ? parse_number(optarg, &load.seed)
                              : false;
         if (!ok)
             return usage(argv[0]);

@@ -6,6 +6,7 @@
  * the very bytes that the timed calls moved. Results are lines "name=value" on standard output.
  */
 #include "api.h"
+#include "numbers.h"
 #include "seen.h"
 #include "span.h"
 #include "tests/fault/interpose.h"
@@ -44,16 +45,6 @@ static int complain(const char *what, int rc)
 {
     fprintf(stderr, "%s: %s: %s\n", api_name, what, strerror(-rc));
     return rc;
-}
-
-/* splitmix64: the generator of Steele, Lea and Flood, "Fast splittable pseudorandom number
- * generators", 2014. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
 }
 
 static void pool_fill(const struct job *job)
@@ -263,29 +254,6 @@ static int on_volume(struct job *job, int (*work)(struct job *))
     if (job->file && (rc = api_close(job->file)) < 0)
         return complain("close", rc);
     return 0;
-}
-
-/* A number with an optional suffix K, M or G (powers of 1024). */
-static bool parse_number(const char *text, uint64_t *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    if (errno || end == text || *text == '-')
-        return false;
-    switch (*end) {
-    case 'G':
-        *value <<= 10;
-        __attribute__((fallthrough));
-    case 'M':
-        *value <<= 10;
-        __attribute__((fallthrough));
-    case 'K':
-        *value <<= 10;
-        end++;
-    }
-    return *end == '\0';
 }
 
 static int usage(const char *program)

@@ -58,7 +58,7 @@ int gzc_closedir(gzc_dir *dir)
     if (!dir)
         return 0;
     struct gzc_volume *v = dir->volume;
-    int rc = handle_refuse_blocking(v, &v->why);
+    int rc = volume_refuse_blocking(v, &v->why);
     if (rc < 0)
         return rc;
     struct dir_op op;

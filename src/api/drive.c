@@ -16,7 +16,7 @@ int gzc_poll(gzc_volume *volume, unsigned max, int timeout_ms)
 {
     struct engine *e = &volume->engine;
     uint64_t until = CLOCK_NEVER;
-    int rc = handle_refuse_blocking(volume, &volume->why);
+    int rc = volume_refuse_blocking(volume, &volume->why);
     if (rc < 0)
         return rc;
     if (timeout_ms >= 0)
@@ -73,7 +73,7 @@ int gzc_thread_start(gzc_volume *volume)
 
 int gzc_thread_stop(gzc_volume *volume)
 {
-    int rc = handle_refuse_blocking(volume, &volume->why);
+    int rc = volume_refuse_blocking(volume, &volume->why);
     if (rc < 0)
         return rc;
     if (!volume->has_thread)

@@ -65,7 +65,7 @@ int gzc_close(gzc_file *file)
     if (!file)
         return 0;
     struct gzc_volume *v = file->volume;
-    int rc = handle_refuse_blocking(v, &v->why);
+    int rc = volume_refuse_blocking(v, &v->why);
     if (rc < 0)
         return rc;
     struct file_op op;

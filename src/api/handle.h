@@ -31,15 +31,6 @@ static inline int handle_refuse(struct gzc_volume *v, bool change)
     return 0;
 }
 
-/** Refuses a blocking call in a callback: -EDEADLK, else 0. For calls that would lose something if
- *  op_run() refused them. */
-static inline int handle_refuse_blocking(struct gzc_volume *v, struct errtext *why)
-{
-    return engine_in_callback(&v->engine)
-               ? volume_fail(v, why, -EDEADLK, "a blocking call in a callback")
-               : 0;
-}
-
 /**
  * Memory for an asynchronous operation on @p path, to be freed by op_submit(): @p size bytes, and a
  * copy of the path behind them, at *copy. NULL: no memory, with the text set.

@@ -53,9 +53,8 @@ static void poll_learn(struct engine *e, uint64_t waited)
 
 static void poll_shun(struct engine *e)
 {
-    unsigned next = e->shun_next < SHUN_LEAST ? SHUN_LEAST : e->shun_next;
-    e->shun = next;
-    e->shun_next = next < SHUN_MOST ? next * 2 : next;
+    e->shun = e->shun_next < SHUN_LEAST ? SHUN_LEAST : e->shun_next;
+    e->shun_next = e->shun < SHUN_MOST ? e->shun * 2 : e->shun;
 }
 
 /* Receives on every connection that owes us replies, without the lock, until one brings something
@@ -95,8 +94,8 @@ static bool poll_connections(struct engine *e, uint64_t start, uint64_t end)
         rpc_conn_poll_end(conn);
     if (gone && !came)
         poll_shun(e);
-    else if (came && e->shun_next && --e->shun_next < SHUN_LEAST)
-        e->shun_next = 0; /* it has been all right for as many waits as polling was left for */
+    else if (came && e->shun_next)
+        e->shun_next--; /* what goes well for as many waits is forgiven */
     return came || e->attention;
 }
 

@@ -115,7 +115,7 @@ void timer_set(struct engine *e, struct timer *timer, uint64_t at)
     }
     if (at < e->next_timer) {
         e->next_timer = at;
-        if (e->state == ENGINE_AWAKE || at < e->sleep_until)
+        if (e->state != ENGINE_SLEEPING || at < e->sleep_until)
             engine_kick(e);
     }
 }

@@ -51,8 +51,8 @@ struct completion {
     void *arg;
     ssize_t result;
     struct errtext *why; /* of a failure; malloc'ed, or NULL */
-    /** Right before done(): fills in the results, here and elsewhere, and gives the memory back that
-     *  this structure is in, which stays as it is until the lock is dropped. */
+    /** Right before done(): fills in the results, here and elsewhere, and gives the memory back
+     * that this structure is in, which stays as it is until the lock is dropped. */
     void (*release)(struct completion *completion);
     struct completion *next;
 };

@@ -3,7 +3,6 @@
 #include "rpc/await.h"
 #include "rpc/conn.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #define COMPLETIONS_AT_ONCE 32 /* between two takings of the lock */

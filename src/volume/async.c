@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PLACES_AT_ONCE  64
-#define GENERATION_MASK UINT32_C(0x7fffffff)
+#define PLACES_AT_ONCE 64
+#define GENERATION_MAX UINT32_C(0x7fffffff)
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
@@ -85,9 +85,7 @@ static void async_release(struct completion *completion)
     if (a->op != &a->io.op)
         free(a->op);
     a->op = NULL;
-    a->generation = (a->generation + 1) & GENERATION_MASK;
-    if (!a->generation)
-        a->generation = 1;
+    a->generation = a->generation < GENERATION_MAX ? a->generation + 1 : 1;
     a->next = v->asyncs.free;
     v->asyncs.free = a;
 }

@@ -206,14 +206,12 @@ int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtex
 int64_t op_run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
     struct engine *e = &op->volume->engine;
+    op->result = volume_refuse_blocking(op->volume, why);
     engine_lock(e);
-    if (!engine_in_callback(e)) {
+    if (op->result == 0)
         run(op, start, why);
-    } else {
-        op->result = errtext_set(why, EDEADLK, "a blocking call in a callback");
-        if (op->settle)
-            op->settle(op);
-    }
+    else if (op->settle)
+        op->settle(op);
     engine_unlock(e);
     return op->result;
 }

@@ -19,22 +19,25 @@ static bool must_wait(const struct order *o, const struct span *span)
     return false;
 }
 
-static void bound(struct order *o, const struct span *write)
-{
-    if (write->start < o->low)
-        o->low = write->start;
-    if (write->end > o->high)
-        o->high = write->end;
-}
-
 static void append(struct order *o, struct span *span)
 {
-    struct span **link = &o->first;
-    while (*link)
-        link = &(*link)->next;
-    *link = span;
-    span->next = NULL;
     span->order = o;
+    span->next = NULL;
+    span->previous = o->last;
+    *(o->last ? &o->last->next : &o->first) = span;
+    o->last = span;
+    o->waiting += span->waits;
+}
+
+static void take_out(struct order *o, struct span *span)
+{
+    *(span->previous ? &span->previous->next : &o->first) = span->next;
+    *(span->next ? &span->next->previous : &o->last) = span->previous;
+    span->order = NULL;
+    o->waiting -= span->waits;
+    span->waits = false;
+    if (!o->first)
+        order_init(o);
 }
 
 bool order_enter_list(struct order *o, struct span *span)
@@ -42,38 +45,29 @@ bool order_enter_list(struct order *o, struct span *span)
     span->waits = span->start < o->high && o->low < span->end && must_wait(o, span);
     if (span->write || span->waits)
         append(o, span);
-    if (span->write)
-        bound(o, span);
+    if (span->write && span->start < o->low)
+        o->low = span->start;
+    if (span->write && span->end > o->high)
+        o->high = span->end;
     return !span->waits;
-}
-
-static void take_out(struct order *o, struct span *span)
-{
-    struct span **link = &o->first;
-    while (*link != span)
-        link = &(*link)->next;
-    *link = span->next;
-    span->order = NULL;
 }
 
 void order_leave(struct span *span)
 {
     struct order *o = span->order;
-    span->waits = false;
     take_out(o, span);
     if (!span->write)
         return;
-    o->low = UINT64_MAX;
-    o->high = 0;
-    for (struct span *s = o->first, *next; s; s = next) {
+    for (struct span *s = o->first, *next; s && o->waiting; s = next) {
         next = s->next;
-        if (s->write)
-            bound(o, s);
         if (!s->waits || must_wait(o, s))
             continue;
-        s->waits = false;
-        if (!s->write)
+        if (s->write) {
+            s->waits = false;
+            o->waiting--;
+        } else {
             take_out(o, s);
+        }
         s->go(s);
     }
 }

@@ -6,8 +6,9 @@
  *   a read does too; nobody waits for a read.
  *
  * In the list, in the order in which they came, are the writes that are not complete, those that
- * wait too, and the reads that wait. `low` and `high` bound all of its writes: what is outside of
- * them, which is the rule, costs two comparisons.
+ * wait too, and the reads that wait. `low` and `high` bound all writes since the list was last
+ * empty: what is outside of them, which is the rule, costs two comparisons. What is inside is
+ * compared with the writes of the list. Nothing is looked through when nothing waits.
  */
 #ifndef VOLUME_ORDER_H
 #define VOLUME_ORDER_H
@@ -24,13 +25,14 @@ struct span {
     bool write;
     bool waits;
     struct order *order; /* whose list it is in, or NULL */
-    struct span *next;
+    struct span *next, *previous;
     void (*go)(struct span *span); /* it need not wait any more */
 };
 
 /** The transfers under way on one file. */
 struct order {
-    struct span *first;
+    struct span *first, *last;
+    unsigned waiting; /* of the list */
     uint64_t low, high;
 };
 

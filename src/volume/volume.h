@@ -12,6 +12,8 @@
 #include "volume/uri.h"
 #include "volume/volfile.h"
 
+#include <errno.h>
+
 /** Bytes of payload in one READ or WRITE at most: the largest that a brick takes from its buffer
  *  pool (iobuf.c); larger ones it allocates each time. */
 #define VOLUME_IO_MAX (UINT32_C(1) << 20)
@@ -34,8 +36,7 @@ struct gzc_volume {
     struct volfile volfile;
     struct topology topology;
     struct session **sessions; /* topology.nbricks of them */
-    char *name;
-    char server[300]; /* the glusterd that gave the volfile */
+    char server[300];          /* the glusterd that gave the volfile */
 
     uint64_t timeout;         /* nanoseconds */
     uint64_t connect_timeout; /* nanoseconds */
@@ -112,6 +113,14 @@ static inline int volume_fail(struct gzc_volume *v, struct errtext *why, int err
     errtext_set(why, error, "%s", text);
     engine_unlock(&v->engine);
     return error;
+}
+
+/** Refuses a blocking call in a callback: -EDEADLK, else 0. Takes the lock itself. */
+static inline int volume_refuse_blocking(struct gzc_volume *v, struct errtext *why)
+{
+    return engine_in_callback(&v->engine)
+               ? volume_fail(v, why, -EDEADLK, "a blocking call in a callback")
+               : 0;
 }
 
 #endif

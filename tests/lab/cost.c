@@ -3,6 +3,7 @@
 #include "tests/lab/async.h"
 
 #include <malloc.h>
+#include <sched.h>
 #include <unistd.h>
 
 static unsigned long allocations;
@@ -235,6 +236,29 @@ Test(cost_of_a_volume, memory)
     cr_assert_leq(in_use, MOST, "%lu bytes after use", in_use);
     cr_assert_eq(gzc_unmount(w), 0);
     cr_assert_eq(in_use, 0, "%lu bytes after unmounting", in_use);
+}
+
+/* Polling on the only CPU takes it from whoever could answer. */
+Test(cost, nobody_polls_on_a_single_cpu)
+{
+    enum { N = 200 };
+    static unsigned char block[4096];
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+    gzc_volume *adaptive = mount_brick("");
+    gzc_file *file = open_file(adaptive, own_path("cost"), O_RDWR);
+    cr_assert_eq(gzc_pwrite(file, block, sizeof(block), 0), sizeof(block));
+    struct gzc_stats first, then;
+    gzc_volume_stats(adaptive, &first, sizeof(first));
+    for (int i = 0; i < N; i++)
+        cr_assert_eq(gzc_pread(file, block, sizeof(block), 0), sizeof(block));
+    gzc_volume_stats(adaptive, &then, sizeof(then));
+    cr_assert_leq(then.receive_syscalls - first.receive_syscalls, N + N / 5);
+    cr_assert_geq(then.wait_syscalls - first.wait_syscalls, N);
+    gzc_close(file);
+    gzc_unmount(adaptive);
 }
 
 Test(cost, a_small_call_is_one_send_one_receive_one_wait)

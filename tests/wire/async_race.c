@@ -421,3 +421,48 @@ Test(async_race, cancel_anywhere_four_connections)
 {
     cancel_anywhere("?nconnect=4&busy_poll_us=200");
 }
+
+/* ---- the socket is writable again before the sender knows that it was not ---------------------
+ */
+
+/* The sender's system call has taken a part only. Before it tells, the peer reads all of that, and
+ * the leader has heard that there is room. */
+static void let_the_leader_hear_of_room(void *arg)
+{
+    struct race *r = arg;
+    struct engine *e = &r->rig.volume->engine;
+    read_again(&r->rig);
+    while (unsent(&r->rig) > 0)
+        sched_yield();
+    /* What epoll had to tell by then it has told when the leader sleeps for the second time. */
+    for (uint64_t start = 0, waits = 0; waits < start + 2; sched_yield()) {
+        engine_lock(e);
+        waits = e->counters.wait_syscalls;
+        engine_unlock(e);
+        start = start ? start : waits;
+    }
+    atomic_store(&sender_is_in, 1);
+}
+
+Test(async_race, room_before_the_sender_knows_of_none, .timeout = 60)
+{
+    enum { SIZE = 1 << 20 };
+    struct race r = {0};
+    struct canceller c = {&r, true};
+    pthread_t thread;
+    rig_up(&r.rig, &small_sockets, "?busy_poll_us=0", 0);
+    guard_make_one(&r.g, SIZE);
+    guard_fill(&r.g, 0);
+    r.told.memory = &r.g;
+    meeting = &r;
+    stop_reading(&r.rig);
+    atomic_store(&sender_is_in, 0);
+    atomic_store(&after_send, let_the_leader_hear_of_room);
+    cr_assert_eq(pthread_create(&thread, NULL, begin_it, &c), 0);
+    drive_until(&r.rig, &sender_is_in, 1);
+    pthread_join(thread, NULL);
+    told_expect(&r.rig, &r.told, SIZE);
+    cr_assert(rig_file_holds(r.rig.content, 0, SIZE, 0));
+    guard_free(&r.g);
+    rig_down(&r.rig);
+}

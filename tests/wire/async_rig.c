@@ -2,12 +2,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -199,27 +196,6 @@ void late_free(struct late *late)
 
 /* ---- a peer that does not read --------------------------------------------------------------- */
 
-const struct peer_options small_sockets = {.receive_buffer = 64 << 10};
-
-void stop_reading(struct rig *rig)
-{
-    int small = 16 << 10;
-    peer_lock(rig->peer);
-    struct peer_conn *conn = peer_latest(rig->peer);
-    peer_deafen(conn, true);
-    int fd = peer_client_fd(conn);
-    int rc = fd < 0 ? -1 : setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-    peer_unlock(rig->peer);
-    cr_assert_eq(rc, 0);
-}
-
-void read_again(struct rig *rig)
-{
-    peer_lock(rig->peer);
-    peer_deafen(peer_latest(rig->peer), false);
-    peer_unlock(rig->peer);
-}
-
 void take_some(struct rig *rig, size_t n)
 {
     double end = rig_seconds() + PEER_PATIENCE_MS / 1e3;
@@ -232,42 +208,4 @@ void take_some(struct rig *rig, size_t n)
     }
 }
 
-int unsent(struct rig *rig)
-{
-    int n = -1;
-    peer_lock(rig->peer);
-    ioctl(peer_client_fd(peer_latest(rig->peer)), SIOCOUTQ, &n);
-    peer_unlock(rig->peer);
-    return n;
-}
-
 /* ---- what has come --------------------------------------------------------------------------- */
-
-bool check_write(struct peer_call *call, void *arg)
-{
-    (void)arg;
-    if (!peer_is_fop(call, PEER_WRITE))
-        return false;
-    for (size_t i = 0; i < call->payload_length; i++) {
-        if (call->payload[i] != guard_pattern(call->offset + i)) {
-            peer_complain(call->peer, "byte %zu of a WRITE is not what was written", i);
-            break;
-        }
-    }
-    return false;
-}
-
-unsigned calls_seen(struct rig *rig, uint32_t proc)
-{
-    struct peer_counts counts;
-    peer_counts(rig->peer, &counts);
-    return (unsigned)counts.fops[proc];
-}
-
-void expect_one_connection(struct rig *rig)
-{
-    struct peer_counts counts;
-    peer_counts(rig->peer, &counts);
-    cr_assert_eq(counts.connections, 1, "%u connections", (unsigned)counts.connections);
-    cr_assert_eq(counts.open, 1);
-}

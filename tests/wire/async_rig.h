@@ -66,22 +66,8 @@ void late_send(struct rig *rig, struct late *late, unsigned i);
 void late_send_all(struct rig *rig, struct late *late);
 void late_free(struct late *late);
 
-/** Makes the peer stop reading, and the sockets between it and the client so small that they hold
- *  far less than a WRITE; the peer must have been started with these options. */
-extern const struct peer_options small_sockets;
-void stop_reading(struct rig *rig);
-void read_again(struct rig *rig);
 /** Drives the volume until the peer, which has stopped reading, has taken @p n bytes more out of
  *  its socket. */
 void take_some(struct rig *rig, size_t n);
-/** Bytes that wait in the client's socket. */
-int unsent(struct rig *rig);
-
-/** A hook: every byte of a WRITE is the pattern's, or the peer complains. */
-bool check_write(struct peer_call *call, void *arg);
-/** The number of calls @p proc that came. */
-unsigned calls_seen(struct rig *rig, uint32_t proc);
-/** One connection was made, and is open. */
-void expect_one_connection(struct rig *rig);
 
 #endif

@@ -4,10 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #define SIZE   64
 #define RECORD (PEER_AT_READ_PAYLOAD + SIZE)
@@ -53,14 +50,6 @@ static void let_go(struct rig *rig)
     for (int i = 0; i < 100 && rc == -ETIMEDOUT; i++)
         rc = gzc_fstat(rig->file, &st);
     cr_assert_eq(rc, 0, "the connection does not work any more: %s", strerror(-rc));
-}
-
-static void expect_one_connection(struct rig *rig)
-{
-    struct peer_counts counts;
-    peer_counts(rig->peer, &counts);
-    cr_assert_eq(counts.connections, 1);
-    cr_assert_eq(counts.open, 1);
 }
 
 /* The reply stops after `cut` bytes; the deadline passes; the rest comes while the memory is filled
@@ -214,68 +203,17 @@ Test(rule1, late_reply_to_a_write)
     rig_down(&rig);
 }
 
-/* Makes the peer stop reading, and the sockets between it and the client small: what they hold is
- * far less than a WRITE. */
-static void stop_reading(struct rig *rig)
-{
-    int small = 16 << 10;
-    peer_lock(rig->peer);
-    struct peer_conn *conn = peer_latest(rig->peer);
-    peer_deafen(conn, true);
-    int fd = peer_client_fd(conn);
-    int rc = fd < 0 ? -1 : setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-    peer_unlock(rig->peer);
-    cr_assert_eq(rc, 0);
-}
-
-static void read_again(struct rig *rig)
-{
-    peer_lock(rig->peer);
-    peer_deafen(peer_latest(rig->peer), false);
-    peer_unlock(rig->peer);
-}
-
-static int unsent(struct rig *rig)
-{
-    int n = -1;
-    peer_lock(rig->peer);
-    ioctl(peer_client_fd(peer_latest(rig->peer)), SIOCOUTQ, &n);
-    peer_unlock(rig->peer);
-    return n;
-}
-
-/* WRITEs of the pattern from their offset on, 512 KiB each, are what the client sends. */
-struct written {
-    unsigned whole;
-};
-
-static bool check_write(struct peer_call *call, void *arg)
-{
-    struct written *w = arg;
-    if (!peer_is_fop(call, PEER_WRITE))
-        return false;
-    for (size_t i = 0; i < call->payload_length; i++)
-        if (call->payload[i] != guard_pattern(call->offset + i)) {
-            peer_complain(call->peer, "byte %zu of a WRITE is not what was written", i);
-            return false;
-        }
-    w->whole++;
-    return false;
-}
-
 /* Half of a WRITE has left when its time is over. The stream needs the rest of it, and the memory
  * is the caller's again: the peer sees the record whole, as it was when the call was made. What had
  * not begun to leave never does. */
 static void half_sent_write(size_t size, unsigned expected)
 {
-    struct peer_options options = {.receive_buffer = 64 << 10};
     struct rig rig;
     struct guard g;
-    struct written written = {0};
-    rig_up(&rig, &options, "?timeout=0.2", 0);
+    rig_up(&rig, &small_sockets, "?timeout=0.2", 0);
     guard_make_one(&g, size);
     guard_fill(&g, 0);
-    rig_hook(&rig, check_write, &written);
+    rig_hook(&rig, check_write, NULL);
     stop_reading(&rig);
     cr_assert_eq(gzc_pwritev(rig.file, g.iov, 1, 0), -ETIMEDOUT);
     cr_assert_gt(unsent(&rig), 0, "the call did not leave at all");
@@ -284,7 +222,7 @@ static void half_sent_write(size_t size, unsigned expected)
     guard_revoke(&g);
     read_again(&rig);
     let_go(&rig);
-    cr_assert_eq(written.whole, expected, "%u WRITE calls came", written.whole);
+    cr_assert_eq(calls_seen(&rig, PEER_WRITE), expected);
     cr_assert(rig_file_holds(rig.content, 0, size < 1 << 20 ? size : 1 << 20, 0));
     expect_one_connection(&rig);
     struct gzc_stats stats = rig_stats(&rig);
@@ -307,11 +245,10 @@ Test(rule1, half_sent_write_with_others_behind_it)
 /* The peer goes while a WRITE is half out: the memory is free at once. */
 Test(rule1, half_sent_write_on_a_connection_that_breaks)
 {
-    struct peer_options options = {.receive_buffer = 64 << 10};
     struct rig rig;
     struct guard g;
     struct stat st;
-    rig_up(&rig, &options, "?timeout=0.2", 0);
+    rig_up(&rig, &small_sockets, "?timeout=0.2", 0);
     guard_make_one(&g, 4 << 20);
     stop_reading(&rig);
     cr_assert_eq(gzc_pwritev(rig.file, g.iov, 1, 0), -ETIMEDOUT);
