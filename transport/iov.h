@@ -68,6 +68,19 @@ static inline size_t iov_window(const struct iov_cursor *c, size_t want, struct 
     return used;
 }
 
+/** Bytes of the next @p pieces pieces, empty ones not counted, but no more than @p want. */
+static inline size_t iov_bytes(const struct iov_cursor *c, size_t want, size_t pieces)
+{
+    size_t total = 0, skip = c->skip;
+    for (size_t i = 0; i < c->count && total < want && pieces; i++) {
+        size_t length = c->iov[i].iov_len - skip;
+        pieces -= length > 0;
+        total += length;
+        skip = 0;
+    }
+    return total < want ? total : want;
+}
+
 /** Copies @p n bytes, which the cursor must have, into its memory, and moves on. */
 static inline void iov_copy_in(struct iov_cursor *c, const void *from, size_t n)
 {

@@ -2,6 +2,7 @@
 #include "transport/tcp.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -34,6 +35,12 @@ static int tcp_connected(struct transport *base)
     return -err;
 }
 
+static int tcp_peer(struct transport *base, struct sockaddr_storage *address)
+{
+    socklen_t length = sizeof(*address);
+    return getpeername(base->fd, (struct sockaddr *)address, &length) < 0 ? -errno : 0;
+}
+
 static void tcp_close(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
@@ -57,6 +64,7 @@ static void tcp_free(struct transport *base)
 static const struct transport_ops tcp_ops = {
     .connect = tcp_connect,
     .connected = tcp_connected,
+    .peer = tcp_peer,
     .close = tcp_close,
     .free = tcp_free,
     .tx_queue = tcp_tx_queue,
@@ -72,9 +80,11 @@ static const struct transport_ops tcp_ops = {
     .rx_retire = tcp_rx_retire,
 };
 
-struct transport *tcp_new(const struct transport_user *ops, void *user, struct counters *counters,
-                          struct errtext *why)
+static struct transport *tcp_make(const struct transport_kind *kind, const char *target,
+                                  const struct transport_user *ops, void *user,
+                                  struct counters *counters, struct errtext *why)
 {
+    (void)kind, (void)target;
     struct tcp *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
@@ -92,7 +102,11 @@ struct transport *tcp_new(const struct transport_user *ops, void *user, struct c
         .user = user,
         .counters = counters,
         .why = why,
+        .pieces = UINT_MAX,
+        .payload = UINT32_MAX,
         .fd = -1,
     };
     return &t->base;
 }
+
+const struct transport_kind transport_tcp = {tcp_make};

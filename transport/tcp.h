@@ -67,7 +67,7 @@ void tcp_rx_reset(struct rx *rx);
 void tcp_rx_prepare(struct transport *t);
 bool tcp_rx_issue(struct transport *t);
 int tcp_rx_finish(struct transport *t);
-void tcp_rx_sleep(struct transport *t);
+bool tcp_rx_sleep(struct transport *t);
 bool tcp_rx_retire(struct transport *t);
 
 /* tcp_send.c */

@@ -538,7 +538,7 @@ int tcp_rx_finish(struct transport *base)
 /* A payload is many segments, each of which would wake us: we sleep until a good part of what is
  * missing is there. Never while a header is due: it alone would not wake us. What is slept for is
  * never more than is sure to come, so that nothing sleeps for good. */
-void tcp_rx_sleep(struct transport *base)
+bool tcp_rx_sleep(struct transport *base)
 {
     struct rx *rx = &tcp_of(base)->rx;
     size_t left = rx->state == RX_LAND ? rx->land_left : 0;
@@ -549,6 +549,7 @@ void tcp_rx_sleep(struct transport *base)
         setsockopt(base->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)) == 0)
         rx->lowat = lowat;
     base->drowsy = lowat != 1;
+    return false;
 }
 
 bool tcp_rx_retire(struct transport *base)

@@ -32,14 +32,20 @@
 /** Room that a message's head leaves in front of the RPC header for the transport's own use (TCP:
  *  the record mark, RFC 5531 section 11). */
 #define TRANSPORT_HEADROOM 4
+/** Every reply may be so long, its RPC header included. */
+#define REPLY_SMALL 480
 
-/** One RPC message on its way out. Its memory is the user's until it was sent or retired. */
+/** One RPC message on its way out, and what is known of its answer. Its memory is the user's until
+ * it was sent or retired; that of `land` until the answer has come, or it was retired. */
 struct message {
     struct message *next;
     uint8_t *head;             /* TRANSPORT_HEADROOM bytes, then the RPC call up to the payload */
     uint32_t head_length;      /* the headroom included */
     uint32_t payload_length;   /* bytes that follow the head, from `payload` */
     struct iov_cursor payload; /* the caller's memory; moves as it is sent */
+    struct iov_cursor land;    /* where the reply's payload goes */
+    uint32_t land_length;      /* bytes the caller has asked for; 0: the reply has no payload */
+    uint32_t reply_max;        /* bytes of the reply without payload, if more than REPLY_SMALL */
     uint32_t sent;             /* bytes of head and payload that have gone out */
     bool queued;               /* the transport still has (part of) it to send */
     bool orphan;               /* a copy of the transport's own: the rest of a retired message */
@@ -80,6 +86,9 @@ struct transport_user {
     int (*landed)(void *user, size_t direct, size_t staged);
     /** A collected message; its memory is valid during the call. */
     int (*collected)(void *user, const uint8_t *message, size_t length);
+    /** A queued message that cannot be sent, though others can: @p error, and text in
+     *  transport.why. By the thread that sends. NULL: this transport's user has none such. */
+    void (*refused)(void *user, struct message *m, int error);
 };
 
 struct transport;
@@ -87,8 +96,11 @@ struct transport;
 struct transport_ops {
     /** Begins to connect. 0: connected() will tell when the descriptor is writable; -errno. */
     int (*connect)(struct transport *t, const struct sockaddr *address, socklen_t length);
-    /** The outcome of connect(): 0 or -errno. */
+    /** The outcome of connect(), when the descriptor polls ready: 0, -errno, or -EINPROGRESS: not
+     *  yet. */
     int (*connected)(struct transport *t);
+    /** The peer's address. @return 0 or -errno. */
+    int (*peer)(struct transport *t, struct sockaddr_storage *address);
     /** Closes the connection and forgets what is queued. Nobody sends. */
     void (*close)(struct transport *t);
     void (*free)(struct transport *t);
@@ -103,9 +115,10 @@ struct transport_ops {
     int (*tx_finish)(struct transport *t);
     /** The peer may take more now (the descriptor polled writable). */
     void (*tx_ready)(struct transport *t);
-    /** Lets go of a message's memory: one that has not begun to go out never will; the rest of one
-     *  that has is copied, as the stream cannot lose it. Nobody sends. -ENOMEM: the
-     *  connection must be closed instead. */
+    /** Lets go of a message's memory, and of that its reply would land in: a message that has not
+     *  begun to go out never will; the rest of one that has is copied, as the stream cannot lose
+     *  it. Nobody sends. @return 0; 1: no reply will come any more; -errno: the connection must be
+     *  closed, the memory is let go of all the same. */
     int (*tx_retire)(struct transport *t, struct message *m);
 
     void (*rx_prepare)(struct transport *t);
@@ -114,8 +127,8 @@ struct transport_ops {
     /** 1: there may be more to receive; 0: not now; -errno: the connection is broken or over. */
     int (*rx_finish)(struct transport *t);
     /** The leader is about to sleep, and `drowsy` is set: makes the descriptor poll readable when
-     * it is worth waking for, and not before. */
-    void (*rx_sleep)(struct transport *t);
+     * it is worth waking for, and not before. True: it is now, receive instead. */
+    bool (*rx_sleep)(struct transport *t);
     /** The call whose reply is coming in has been retired: its memory is not touched again. True if
      *  the user had decided about the message already; the rest of it is drained then. */
     bool (*rx_retire)(struct transport *t);
@@ -130,11 +143,23 @@ struct transport {
     bool received;       /* the last receive brought something */
     bool drowsy;         /* rx_sleep() has something to change */
     bool blocked;        /* the peer takes nothing now: tx_ready() when it polls writable */
+    bool unsent;         /* receiving has left something to send, or made room for what is queued */
+    unsigned credits;    /* calls under way at most, until their replies have come, retired or not;
+                            0: no bound. Valid once connected, as the two below. */
+    unsigned pieces;     /* of payload, in one message or reply, at most */
+    uint32_t payload;    /* bytes of it at most */
     int fd;              /* to be polled; -1 while closed */
 };
 
-/** A TCP transport, closed. NULL: no memory. */
-struct transport *tcp_new(const struct transport_user *ops, void *user, struct counters *counters,
-                          struct errtext *why);
+/** A way of moving bytes. */
+struct transport_kind {
+    /** A transport of this kind, closed. @param target  what the peer is to speak for, where it
+     *  can be several: a brick's export path, "" for glusterd; stays valid. NULL: no memory. */
+    struct transport *(*make)(const struct transport_kind *kind, const char *target,
+                              const struct transport_user *ops, void *user,
+                              struct counters *counters, struct errtext *why);
+};
+
+extern const struct transport_kind transport_tcp;
 
 #endif

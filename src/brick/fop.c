@@ -22,6 +22,7 @@ struct fop_kind {
     const char *name;
     xdrproc_t arguments, results;
     uint32_t times;
+    uint32_t reply_max; /* as in xdr_procedure */
 };
 
 /* Looks through a list once, while the connection that it came on can still be blamed for it. */
@@ -61,7 +62,7 @@ static bool_t xdr_list_res(XDR *xdrs, struct fop_list_res *res)
 }
 
 #define KIND(NAME, args, res, times)                                                               \
-    [GF_FOP_##NAME] = {#NAME, (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times}
+    [GF_FOP_##NAME] = {#NAME, (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times, 0}
 
 static const struct fop_kind kinds[] = {
     KIND(LOOKUP, lookup, gf_lookup, 0),
@@ -81,7 +82,8 @@ static const struct fop_kind kinds[] = {
     KIND(MKDIR, mkdir, gf_mkdir, SETS_ALL),
     KIND(RMDIR, rmdir, gf_rmdir, SETS_NAME),
     KIND(OPENDIR, opendir, gf_opendir, RPC_CRED_ATIME),
-    KIND(READDIRP, readdirp, list, 0),
+    [GF_FOP_READDIRP] = {"READDIRP", (xdrproc_t)xdr_gf_readdirp_args, (xdrproc_t)xdr_list_res, 0,
+                         FOP_LIST_MAX},
     KIND(RELEASEDIR, releasedir, gf_releasedir, 0),
 };
 
@@ -125,7 +127,7 @@ void fop_post(struct session *s, struct fop *fop, uint32_t number, void *argumen
 {
     const struct fop_kind *kind = &kinds[number];
     const struct xdr_procedure procedure = {
-        GF_FOP_PROGRAM, GF_FOP_VERSION, number, kind->arguments, kind->results,
+        GF_FOP_PROGRAM, GF_FOP_VERSION, number, kind->arguments, kind->results, kind->reply_max,
     };
     uint8_t credential[sizeof(s->identity->credential)];
     struct xdr_identity identity = {

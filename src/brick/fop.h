@@ -5,6 +5,11 @@
 #include "brick/session.h"
 #include "proto/fop.h"
 
+/* A batch of directory entries: what is asked for, by the brick's own measure (gf_dirent_t), and
+ * what that can come to when it is encoded, attributes included. */
+#define FOP_LIST_BATCH (128 << 10)
+#define FOP_LIST_MAX   (512u << 10)
+
 /** Results of READDIRP: the list is still encoded, but valid; see proto/dirlist.h. */
 struct fop_list_res {
     int32_t op_ret, op_errno;

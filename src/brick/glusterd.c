@@ -9,6 +9,7 @@ const struct xdr_procedure glusterd_portbybrick = {
     GF_PMAP_PORTBYBRICK,
     (xdrproc_t)xdr_gf_portbybrick_args,
     (xdrproc_t)xdr_gf_portbybrick_res,
+    0,
 };
 
 const struct xdr_procedure glusterd_getspec = {
@@ -17,6 +18,7 @@ const struct xdr_procedure glusterd_getspec = {
     GF_HNDSK_GETSPEC,
     (xdrproc_t)xdr_gf_getspec_args,
     (xdrproc_t)xdr_gf_getspec_res,
+    GLUSTERD_VOLFILE_MAX,
 };
 
 static void query_done(struct xdr_call *call)
@@ -60,7 +62,7 @@ int glusterd_ask(struct engine *e, struct glusterd_query *q, const char *host, u
 {
     q->error = 0;
     snprintf(q->label, sizeof(q->label), "glusterd at %.255s:%u", host, port);
-    q->conn = rpc_conn_new(e, &query_user, q);
+    q->conn = rpc_conn_new(e, q->transport, "", &query_user, q);
     if (!q->conn)
         return errtext_set(&q->why, ENOMEM, "%s: no memory", q->label);
     int rc = dial_start(&q->dial, q->conn, host, port, q->identity->deadline);

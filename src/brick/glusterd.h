@@ -6,13 +6,15 @@
 #include "proto/handshake.h"
 #include "rpc/xdr_call.h"
 
-#define GLUSTERD_PORT 24007
+#define GLUSTERD_PORT        24007
+#define GLUSTERD_VOLFILE_MAX (1u << 20) /* that can come where replies are bounded: RDMA */
 
 /** A question on its way. The memory is the asker's until done() has been called. */
 struct glusterd_query {
     struct dial dial;
     struct rpc_conn *conn;
     char label[300]; /* "glusterd at host:port" */
+    const struct transport_kind *transport;
     const struct xdr_procedure *procedure;
     const struct xdr_identity *identity;
     void *arguments, *results;
@@ -29,7 +31,7 @@ extern const struct xdr_procedure glusterd_portbybrick;
 /** GETSPEC (glusterd-setvolume.c): the volfile. */
 extern const struct xdr_procedure glusterd_getspec;
 
-/** Asks; q->procedure, identity (its deadline bounds the whole), arguments, results, done are set.
+/** Asks; q->transport, procedure, identity (its deadline bounds the whole), arguments, results, done are set.
  *  @return 0: done() will be called; -errno with text in q->why: it will not. */
 int glusterd_ask(struct engine *e, struct glusterd_query *q, const char *host, uint16_t port);
 

@@ -12,6 +12,20 @@
 #define RETRY_INTERVAL (100 * NSEC_PER_MSEC)
 
 static void next_connection(struct session *s);
+static void session_begin(struct session *s);
+
+/* The gateway cannot be had: starts again by the other way. */
+static bool session_fall_back(struct session *s)
+{
+    if (!s->way.fallback || s->fell_back || clock_now() >= s->deadline)
+        return false;
+    s->fell_back = true;
+    for (unsigned i = 0; i < s->way.nconnect; i++)
+        if (rpc_conn_use(s->connections[i], s->way.fallback, s->spec->path) < 0)
+            return false;
+    session_begin(s);
+    return true;
+}
 
 /* The start has failed, or a connection broke. */
 static void session_down(struct session *s, int error, const struct errtext *why)
@@ -23,14 +37,14 @@ static void session_down(struct session *s, int error, const struct errtext *why
     s->up = 0;
     s->address[0] = '\0';
     timer_set(s->engine, &s->retry, CLOCK_NEVER);
-    for (unsigned i = 0; i < s->nconnect; i++) {
+    for (unsigned i = 0; i < s->way.nconnect; i++) {
         struct rpc_conn *conn = s->connections[i];
         if (conn->state != RPC_CLOSED) {
             conn->why = *why;
             rpc_conn_fail(conn, -ENOTCONN);
         }
     }
-    if (starting)
+    if (starting && !session_fall_back(s))
         s->started(s, error);
 }
 
@@ -55,7 +69,7 @@ static void hands_shaken(struct xdr_call *call)
         timer_set(s->engine, &s->retry, clock_now() + RETRY_INTERVAL);
         return;
     }
-    if (error == 0 && (error = rpc_ping_start(conn, s->ping_timeout)) < 0)
+    if (error == 0 && (error = rpc_ping_start(conn, s->way.ping_timeout)) < 0)
         errtext_set(&why, error, "%s: no memory", s->label);
     if (error) {
         session_down(s, error, &why);
@@ -73,13 +87,12 @@ static void shake_hands(struct session *s)
 /* ---- connections ----------------------------------------------------------------------------- */
 
 /* Notes the peer's address, for people. */
-static void name_peer(struct session *s, int fd)
+static void name_peer(struct session *s, struct transport *t)
 {
     struct sockaddr_storage peer;
-    socklen_t length = sizeof(peer);
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0 &&
-        getnameinfo((struct sockaddr *)&peer, length, host, sizeof(host), port, sizeof(port),
+    if (t->ops->peer(t, &peer) == 0 &&
+        getnameinfo((struct sockaddr *)&peer, sizeof(peer), host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV) == 0)
         snprintf(s->address, sizeof(s->address),
                  peer.ss_family == AF_INET6 ? "[%.48s]:%.5s" : "%.48s:%.5s", host, port);
@@ -100,7 +113,7 @@ static void session_connected(struct rpc_conn *conn, int error)
         session_down(s, error, &why);
         return;
     }
-    name_peer(s, conn->transport->fd);
+    name_peer(s, conn->transport);
     s->state = SESSION_HANDSHAKE;
     shake_hands(s);
 }
@@ -139,7 +152,7 @@ static const struct rpc_conn_user session_user = {
 /* Brings up the connections one after the other; all being up, the session is. */
 static void next_connection(struct session *s)
 {
-    if (s->up == s->nconnect) {
+    if (s->up == s->way.nconnect) {
         s->state = SESSION_UP;
         s->started(s, 0);
         return;
@@ -185,6 +198,7 @@ static void ask_port(struct session *s)
     s->query_arguments.brick = (char *)s->spec->path;
     memset(&s->query_results, 0, sizeof(s->query_results));
     s->query.arg = s;
+    s->query.transport = &transport_tcp;
     s->query.procedure = &glusterd_portbybrick;
     s->query.identity = &s->caller;
     s->query.arguments = &s->query_arguments;
@@ -200,6 +214,16 @@ static void ask_port(struct session *s)
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
+static void session_begin(struct session *s)
+{
+    s->up = 0;
+    s->port = s->way.gateway && !s->fell_back ? s->way.gateway : s->spec->port;
+    if (s->port)
+        next_connection(s);
+    else
+        ask_port(s);
+}
+
 void session_start(struct session *s, uint64_t deadline)
 {
     s->deadline = deadline;
@@ -208,17 +232,12 @@ void session_start(struct session *s, uint64_t deadline)
         .credential_length = s->identity->credential_length,
         .deadline = deadline,
     };
-    s->up = 0;
-    s->port = s->spec->port;
-    if (s->port)
-        next_connection(s);
-    else
-        ask_port(s);
+    s->fell_back = false;
+    session_begin(s);
 }
 
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
-                            const struct identity *identity, unsigned nconnect,
-                            uint64_t ping_timeout)
+                            const struct identity *identity, const struct session_way *way)
 {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
@@ -226,13 +245,12 @@ struct session *session_new(struct engine *e, const struct brick_spec *spec,
     s->engine = e;
     s->spec = spec;
     s->identity = identity;
-    s->nconnect = nconnect;
-    s->ping_timeout = ping_timeout;
+    s->way = *way;
     s->retry = (struct timer){.at = CLOCK_NEVER, .fire = retry_fire};
     snprintf(s->label, sizeof(s->label), "brick %s:%s", spec->host, spec->path);
     errtext_set(&s->why, ENOTCONN, "%s: not connected yet", s->label);
-    for (unsigned i = 0; i < nconnect; i++) {
-        s->connections[i] = rpc_conn_new(e, &session_user, s);
+    for (unsigned i = 0; i < way->nconnect; i++) {
+        s->connections[i] = rpc_conn_new(e, way->transport, spec->path, &session_user, s);
         if (!s->connections[i]) {
             session_free(s);
             return NULL;
@@ -247,7 +265,7 @@ void session_stop(struct session *s)
     errtext_set(&s->why, ESHUTDOWN, "%s: the volume is being unmounted", s->label);
     dial_end(&s->dial);
     timer_remove(s->engine, &s->retry);
-    for (unsigned i = 0; i < s->nconnect; i++)
+    for (unsigned i = 0; i < s->way.nconnect; i++)
         if (s->connections[i])
             rpc_conn_fail(s->connections[i], -ESHUTDOWN);
 }
@@ -257,7 +275,7 @@ void session_free(struct session *s)
     if (!s)
         return;
     session_stop(s);
-    for (unsigned i = 0; i < s->nconnect; i++)
+    for (unsigned i = 0; i < s->way.nconnect; i++)
         rpc_conn_free(s->connections[i]);
     free(s);
 }

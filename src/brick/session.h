@@ -32,13 +32,22 @@ struct identity {
  *  send-gids). @return 0 or -errno. */
 int identity_take(struct identity *identity, bool groups);
 
+/** How to reach a brick. */
+struct session_way {
+    const struct transport_kind *transport;
+    uint16_t gateway; /* port of the gateway on the brick's host; 0: none, the brick itself */
+    const struct transport_kind *fallback; /* if the gateway cannot be had; NULL: fail */
+    unsigned nconnect;
+    uint64_t ping_timeout; /* nanoseconds; 0: off */
+};
+
 struct session {
     struct engine *engine;
     const struct brick_spec *spec;
     const struct identity *identity;
-    unsigned nconnect;
-    uint64_t ping_timeout; /* nanoseconds; 0: off */
-    char label[512];       /* "brick host:/export/path", for texts */
+    struct session_way way;
+    bool fell_back;  /* this start goes by way.fallback */
+    char label[512]; /* "brick host:/export/path", for texts */
 
     enum session_state {
         SESSION_DOWN,
@@ -73,8 +82,7 @@ struct session {
 /** A session with the brick of @p spec, DOWN; spec and identity must outlive it. NULL: no memory.
  */
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
-                            const struct identity *identity, unsigned nconnect,
-                            uint64_t ping_timeout);
+                            const struct identity *identity, const struct session_way *way);
 /** Closes the connections: their calls end with -ESHUTDOWN. By the leader, or while nobody leads.
  */
 void session_stop(struct session *s);
@@ -90,7 +98,7 @@ void session_start(struct session *s, uint64_t deadline);
  * calls on it end with -ENOTCONN. Any thread. */
 static inline struct rpc_conn *session_connection(struct session *s)
 {
-    return s->connections[s->nconnect == 1 ? 0 : s->next++ % s->nconnect];
+    return s->connections[s->way.nconnect == 1 ? 0 : s->next++ % s->way.nconnect];
 }
 
 /**

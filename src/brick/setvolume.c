@@ -18,6 +18,7 @@ static const struct xdr_procedure setvolume = {
     GF_HNDSK_SETVOLUME,
     (xdrproc_t)xdr_gf_setvolume_args,
     (xdrproc_t)xdr_gf_setvolume_res,
+    0,
 };
 
 /* What the dict holds, and what for: gluster-protocol facts are in server-setvolume.c. */

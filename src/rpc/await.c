@@ -123,8 +123,8 @@ void engine_fall_asleep(struct engine *e)
 {
     e->drowsy = false;
     for (struct rpc_conn *conn = e->connections; conn; conn = conn->next) {
-        if (conn->transport->drowsy)
-            conn->transport->ops->rx_sleep(conn->transport);
+        if (conn->transport->drowsy && conn->transport->ops->rx_sleep(conn->transport))
+            rpc_conn_make_ready(conn);
         e->drowsy |= conn->transport->drowsy;
     }
 }
@@ -135,6 +135,8 @@ bool engine_sleep(struct engine *e, uint64_t until)
     int timeout = sleep_milliseconds(e, until);
     if (e->drowsy)
         engine_fall_asleep(e);
+    if (e->ready)
+        return true;
     e->sleep_until = e->next_timer;
     e->state = ENGINE_SLEEPING;
     engine_unlock(e);

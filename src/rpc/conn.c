@@ -11,6 +11,14 @@
 #define SLOT_MASK       (RPC_SLOTS - 1)
 #define GENERATION_MASK (UINT32_MAX >> RPC_SLOT_BITS)
 
+/* The leader is to close the connection. */
+static void conn_break(struct rpc_conn *conn, int error)
+{
+    conn->broken = error;
+    conn->engine->broken = true;
+    engine_kick(conn->engine);
+}
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 /* The lock is dropped during the system call, and what other threads queue meanwhile goes out with
@@ -35,11 +43,8 @@ void rpc_conn_flush(struct rpc_conn *conn)
         rc = t->ops->tx_finish(t);
     }
     conn->tx_busy = false;
-    if (rc < 0) {
-        conn->broken = rc;
-        e->broken = true;
-        engine_kick(e);
-    }
+    if (rc < 0)
+        conn_break(conn, rc);
     if (conn->tx_waiters)
         pthread_cond_broadcast(&conn->tx_idle);
 }
@@ -101,15 +106,33 @@ static void slot_wait_no_more(struct rpc_conn *conn, uint32_t index)
     conn->free_slots[conn->free_count++] = (uint16_t)index;
 }
 
-/* All slots are taken, some by calls that nobody waits for any more: one of those is given up, or
- * replies that are never sent would use up the connection. Should its reply come after all it
+/* If all slots are taken, some by calls that nobody waits for any more, one of those is given up,
+ * or replies that are never sent would use up the connection. Should its reply come after all it
  * matches nothing. */
 static bool slot_available(struct rpc_conn *conn)
 {
+    if (conn->free_count)
+        return true;
+    if (conn->transport->credits) {
+        /* A slot without its reply is a credit that the peer still holds. */
+        if (conn->late == conn->transport->credits)
+            conn_break(conn, errtext_set(&conn->why, ETIMEDOUT,
+                                         "none of %u calls has been answered", conn->late));
+        return false;
+    }
     for (unsigned i = 0; !conn->free_count && conn->late; i++)
         if (conn->slots[i].waiting)
             slot_wait_no_more(conn, i);
     return conn->free_count;
+}
+
+/* A new connection: the first `credits` slots, or all, are free, the lowest on top. */
+static void slots_free(struct rpc_conn *conn, unsigned credits)
+{
+    unsigned n = credits && credits < RPC_SLOTS ? credits : RPC_SLOTS;
+    conn->free_count = 0;
+    while (n--)
+        conn->free_slots[conn->free_count++] = (uint16_t)n;
 }
 
 struct rpc_call *rpc_match(struct rpc_conn *conn, uint32_t xid)
@@ -197,8 +220,8 @@ static bool conn_expect(void *user, struct iov_cursor *to, size_t *length)
     bool sole =
         conn->posted == 1 && conn->late == 0 && call && !call->message.queued && !conn->tx_busy;
     if (sole) {
-        *to = call->land;
-        *length = call->land_length;
+        *to = call->message.land;
+        *length = call->message.land_length;
         conn->expecting = call;
     }
     return sole;
@@ -216,27 +239,32 @@ static void conn_expected(void *user)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-/* Lets go of the call's memory for good: nothing of it is sent from here on. */
-static void call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
+static uint32_t payload_sent(const struct message *m)
+{
+    return m->sent > m->head_length ? m->sent - m->head_length : 0;
+}
+
+/* Lets go of the call's memory for good: nothing of it is sent, or landed in, from here on. True:
+ * no reply will come. */
+static bool call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
 {
     struct message *m = &call->message;
-    bool copied = false;
-    if (m->queued) {
-        conn_tx_pause(conn);
-        copied = m->queued && m->sent;
-        if (m->queued) {
-            int rc = conn->transport->ops->tx_retire(conn->transport, m);
-            if (rc < 0) {
-                conn->broken = rc;
-                conn->engine->broken = true;
-            }
-        }
-        conn_mark_unsent(conn);
-    }
-    if (m->payload_length) {
-        call->landed = m->sent > m->head_length ? m->sent - m->head_length : 0;
-        call->staged = copied ? m->payload_length - call->landed : 0;
-    }
+    conn_tx_pause(conn);
+    bool copied = m->queued && m->sent;
+    int rc = conn->transport->ops->tx_retire(conn->transport, m);
+    if (rc < 0)
+        conn_break(conn, rc);
+    conn_mark_unsent(conn);
+    if (copied)
+        call->staged = m->payload_length - payload_sent(m);
+    return rc > 0 || !m->sent;
+}
+
+/* Notes how much of the call's payload has left the caller's memory. */
+static void call_account(struct rpc_call *call)
+{
+    if (call->message.payload_length)
+        call->landed = payload_sent(&call->message);
 }
 
 /* Calls that wait for a slot get those that there are. */
@@ -274,8 +302,9 @@ static void conn_end(struct rpc_conn *conn, struct rpc_call *call, int error, bo
 
 void rpc_replied(struct rpc_conn *conn, struct rpc_call *call, int error)
 {
-    if (call->message.queued || call->message.payload_length)
+    if (call->message.queued)
         call_withdraw(conn, call);
+    call_account(call);
     conn_end(conn, call, error, false, call->prompt);
 }
 
@@ -287,6 +316,15 @@ bool rpc_replied_late(struct rpc_conn *conn, uint32_t xid)
     slot_wait_no_more(conn, xid & SLOT_MASK);
     conn_serve_queue(conn);
     return true;
+}
+
+/* The call alone cannot be sent. */
+static void conn_refused(void *user, struct message *m, int error)
+{
+    struct rpc_conn *conn = user;
+    struct rpc_call *call = rpc_match(conn, wire_get32(m->head + TRANSPORT_HEADROOM));
+    if (call)
+        conn_end(conn, call, error, false, false);
 }
 
 /* Ends a call that was never given a slot. */
@@ -308,8 +346,9 @@ static void call_retire(struct rpc_conn *conn, struct rpc_call *call, int error)
         drained = conn->transport->ops->rx_retire(conn->transport);
         counter_add(&conn->engine->counters.replies_retired, drained);
     }
-    call_withdraw(conn, call); /* only now it is certain whether anything of it has gone out */
-    conn_end(conn, call, error, call->message.sent && !drained, false);
+    bool over = call_withdraw(conn, call);
+    call_account(call);
+    conn_end(conn, call, error, !over && !drained, false);
 }
 
 /* Retires the calls that are due at `now` or belong to `owner`, and returns the earliest deadline
@@ -388,7 +427,7 @@ static void conn_close(struct rpc_conn *conn, int error)
         struct rpc_call *call = conn->slots[i].call;
         if (!call)
             continue;
-        call_withdraw(conn, call);
+        call_account(call);
         conn_end(conn, call, error, false, false);
     }
 }
@@ -401,7 +440,7 @@ void rpc_conn_fail(struct rpc_conn *conn, int error)
     conn->user->down(conn, error);
 }
 
-static void conn_make_ready(struct rpc_conn *conn)
+void rpc_conn_make_ready(struct rpc_conn *conn)
 {
     if (conn->is_ready)
         return;
@@ -421,6 +460,8 @@ static bool conn_take_in(struct rpc_conn *conn)
     }
     conn->heard += t->received;
     conn->engine->drowsy |= t->drowsy;
+    if (t->unsent)
+        conn_mark_unsent(conn);
     return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
 }
 
@@ -443,7 +484,7 @@ void rpc_conn_receive(struct rpc_conn *conn)
             break;
     }
     if (more)
-        conn_make_ready(conn);
+        rpc_conn_make_ready(conn);
 }
 
 bool rpc_conn_poll_begin(struct rpc_conn *conn)
@@ -462,16 +503,19 @@ bool rpc_conn_poll(struct rpc_conn *conn)
 void rpc_conn_poll_end(struct rpc_conn *conn)
 {
     if (conn_take_in(conn))
-        conn_make_ready(conn);
+        rpc_conn_make_ready(conn);
 }
 
 static void conn_connected(struct rpc_conn *conn, int error)
 {
     if (error) {
-        errtext_set(&conn->why, error, "%s", errtext_errno(error));
+        if (!conn->why.text[0])
+            errtext_set(&conn->why, error, "%s", errtext_errno(error));
         conn_close(conn, error);
     } else {
         conn->state = RPC_OPEN;
+        conn->engine->drowsy |= conn->transport->drowsy;
+        slots_free(conn, conn->transport->credits);
         timer_set(conn->engine, &conn->connect_timer, CLOCK_NEVER);
     }
     conn->user->connected(conn, error);
@@ -489,8 +533,9 @@ void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events)
 {
     struct transport *t = conn->transport;
     if (conn->state == RPC_CONNECTING) {
-        if (epoll_events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-            conn_connected(conn, t->ops->connected(t));
+        int rc = t->ops->connected(t);
+        if (rc != -EINPROGRESS)
+            conn_connected(conn, rc);
         return;
     }
     if (conn->state != RPC_OPEN)
@@ -498,7 +543,7 @@ void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events)
     if (epoll_events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         conn->hung_up = true;
     if (conn->hung_up || epoll_events & EPOLLIN)
-        conn_make_ready(conn);
+        rpc_conn_make_ready(conn);
     if (epoll_events & EPOLLOUT && (t->blocked || conn->tx_busy)) {
         t->ops->tx_ready(t);
         conn_mark_unsent(conn);
@@ -511,6 +556,7 @@ void rpc_connect(struct rpc_conn *conn, const struct sockaddr *address, socklen_
     struct engine *e = conn->engine;
     struct transport *t = conn->transport;
     conn->state = RPC_CONNECTING;
+    conn->why.text[0] = '\0';
     conn->next = e->connections;
     e->connections = conn;
     conn->connect_error = t->ops->connect(t, address, length);
@@ -531,9 +577,23 @@ static const struct transport_user conn_transport_user = {
     .arrive = rpc_arrive,
     .landed = rpc_landed,
     .collected = rpc_collected,
+    .refused = conn_refused,
 };
 
-struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg)
+int rpc_conn_use(struct rpc_conn *conn, const struct transport_kind *kind, const char *target)
+{
+    struct transport *t =
+        kind->make(kind, target, &conn_transport_user, conn, &conn->engine->counters, &conn->why);
+    if (!t)
+        return -ENOMEM;
+    if (conn->transport)
+        conn->transport->ops->free(conn->transport);
+    conn->transport = t;
+    return 0;
+}
+
+struct rpc_conn *rpc_conn_new(struct engine *e, const struct transport_kind *kind,
+                              const char *target, const struct rpc_conn_user *user, void *arg)
 {
     struct rpc_conn *conn = calloc(1, sizeof(*conn));
     if (!conn)
@@ -548,15 +608,12 @@ struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user
         .connect_timer = {.at = CLOCK_NEVER, .fire = connect_fire},
     };
     pthread_cond_init(&conn->tx_idle, NULL);
-    conn->transport = tcp_new(&conn_transport_user, conn, &e->counters, &conn->why);
     conn->slots = calloc(RPC_SLOTS, sizeof(*conn->slots));
     conn->free_slots = calloc(RPC_SLOTS, sizeof(*conn->free_slots));
-    if (!conn->transport || !conn->slots || !conn->free_slots) {
+    if (rpc_conn_use(conn, kind, target) < 0 || !conn->slots || !conn->free_slots) {
         rpc_conn_free(conn);
         return NULL;
     }
-    for (unsigned i = 0; i < RPC_SLOTS; i++)
-        conn->free_slots[conn->free_count++] = (uint16_t)(RPC_SLOTS - 1 - i);
     return conn;
 }
 

@@ -35,12 +35,10 @@ struct rpc_conn;
 /** One call. The memory is the poster's and must stay until done() has been called. */
 struct rpc_call {
     struct task over;
-    struct message message; /* what goes out; head, head_length, payload are the poster's to set */
-    struct iov_cursor land; /* where the reply's payload goes */
-    uint32_t land_length; /* bytes the caller has asked for; 0: this call's reply has no payload */
-    bool lands;           /* the reply is READ's, even if 0 bytes are asked for */
-    uint64_t deadline;    /* nanoseconds, monotonic; CLOCK_NEVER */
-    const void *owner;    /* for rpc_cancel(); may be NULL */
+    struct message message; /* head, payload, land and their lengths, reply_max: the poster's */
+    bool lands;             /* the reply is READ's, even if 0 bytes are asked for */
+    uint64_t deadline;      /* nanoseconds, monotonic; CLOCK_NEVER */
+    const void *owner;      /* for rpc_cancel(); may be NULL */
     /** Takes in the body of a reply (behind the RPC header) that the server executed: by the
      * leader. 0, or -errno (-EPROTO closes the connection). Not for calls that land. */
     int (*decode)(struct rpc_call *call, const uint8_t *body, size_t length);
@@ -121,8 +119,11 @@ struct rpc_conn {
     struct rpc_call *ping;
 };
 
-/** A closed connection. NULL: no memory. */
-struct rpc_conn *rpc_conn_new(struct engine *e, const struct rpc_conn_user *user, void *arg);
+/** A closed connection by way of @p kind to @p target (struct transport_kind). NULL: no memory. */
+struct rpc_conn *rpc_conn_new(struct engine *e, const struct transport_kind *kind,
+                              const char *target, const struct rpc_conn_user *user, void *arg);
+/** Gives a closed connection another transport. @return 0 or -ENOMEM: it keeps the one it has. */
+int rpc_conn_use(struct rpc_conn *conn, const struct transport_kind *kind, const char *target);
 /** Closes and frees. Calls still posted end with -ESHUTDOWN; the leader runs their done() later,
  *  in which call->conn is no longer valid. By the leader, or while nobody leads. */
 void rpc_conn_free(struct rpc_conn *conn);
@@ -158,6 +159,8 @@ void rpc_ping_call(struct rpc_call *call, uint8_t *head);
 void rpc_conn_flush(struct rpc_conn *conn);
 /** Receives what is there, or a fair share of it. By the leader. */
 void rpc_conn_receive(struct rpc_conn *conn);
+/** There may be something to receive. By the leader. */
+void rpc_conn_make_ready(struct rpc_conn *conn);
 /** The descriptor polled ready. By the leader. */
 void rpc_conn_event(struct rpc_conn *conn, uint32_t epoll_events);
 /** Busy polling by the leader: prepares a receive, if a reply is due; tries it, without the lock,

@@ -43,9 +43,9 @@ static int arrive_read(struct rpc_conn *conn, struct rpc_call *call, const uint8
         a->kind = ARRIVAL_COLLECT;
         return 0;
     }
-    if ((uint32_t)r.op_ret > call->land_length)
+    if ((uint32_t)r.op_ret > call->message.land_length)
         return errtext_set(&conn->why, EPROTO, "READ reply of %d bytes, but %u were asked for",
-                           r.op_ret, call->land_length);
+                           r.op_ret, call->message.land_length);
     a->length += r.dict_bytes;
     if (have < HOT_READ_FIXED + r.dict_bytes)
         return 0;
@@ -53,7 +53,7 @@ static int arrive_read(struct rpc_conn *conn, struct rpc_call *call, const uint8
     call->op_errno = r.op_errno;
     a->kind = ARRIVAL_LAND;
     a->length = (size_t)r.op_ret;
-    a->to = call->land;
+    a->to = call->message.land;
     return 0;
 }
 

@@ -47,6 +47,7 @@ void xdr_call_post(struct rpc_conn *conn, struct xdr_call *call, const struct xd
         return;
     }
     call->rpc.message.head = message;
+    call->rpc.message.reply_max = proc->reply_max ? proc->reply_max : XDR_REPLY_USUAL;
     rpc_call_encode(message + TRANSPORT_HEADROOM, 0, proc->program, proc->version, proc->number,
                     identity->credential, identity->credential_length);
     XDR xdrs;

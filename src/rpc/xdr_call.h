@@ -18,9 +18,13 @@ struct xdr_call {
     void (*done)(struct xdr_call *call);
 };
 
+/** Results are rarely longer: attributes, names, some extended attributes. */
+#define XDR_REPLY_USUAL (16u << 10)
+
 struct xdr_procedure {
     uint32_t program, version, number;
     xdrproc_t xdr_arguments, xdr_results;
+    uint32_t reply_max; /* bytes of the encoded results; 0: XDR_REPLY_USUAL is enough */
 };
 
 /** The encoded credential that a call carries, and how long the call may take. */

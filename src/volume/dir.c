@@ -8,7 +8,6 @@
 #include <string.h>
 
 /* A brick's budget for one batch of entries; what GlusterFS's own client asks for. */
-#define BATCH_BYTES (128 << 10)
 
 /* ---- opendir --------------------------------------------------------------------------------- */
 
@@ -122,7 +121,7 @@ static void readdir_post(struct op *op)
     gf_readdirp_args args = {
         .fd = d->dir->fd,
         .offset = d->dir->offset,
-        .size = BATCH_BYTES,
+        .size = FOP_LIST_BATCH,
     };
     memcpy(args.gfid, d->dir->gfid, sizeof(args.gfid));
     op_round(op, 1, readdir_done);

@@ -73,14 +73,23 @@ static int write_decode(struct rpc_call *call, const uint8_t *body, size_t lengt
     return 0;
 }
 
+/* As much of the transfer as one call may carry. */
+static uint32_t segment_size(const struct io *io, const struct transport *t)
+{
+    size_t left = io->total - io->at;
+    uint32_t most = t->payload < VOLUME_IO_MAX ? t->payload : VOLUME_IO_MAX;
+    uint32_t want = left < most ? (uint32_t)left : most;
+    return io->iov.count <= t->pieces ? want : (uint32_t)iov_bytes(&io->iov, want, t->pieces);
+}
+
 /* Makes a call of the next part of the transfer, and posts it. */
 static void segment_post(struct io *io, struct io_segment *seg)
 {
     struct gzc_file *file = io->file;
-    size_t left = io->total - io->at;
+    struct rpc_conn *conn = session_connection(file->session);
     seg->io = io;
     seg->at = io->at;
-    seg->want = left < VOLUME_IO_MAX ? (uint32_t)left : VOLUME_IO_MAX;
+    seg->want = segment_size(io, conn->transport);
 
     memcpy(seg->head, file->head, file->head_length - HOT_IO_ARGS_BYTES);
     wire_put32(seg->head + PROC_AT, io->number);
@@ -98,19 +107,19 @@ static void segment_post(struct io *io, struct io_segment *seg)
         seg->call.message.payload = io->iov;
         seg->call.message.payload_length = seg->want;
         seg->call.lands = false;
-        seg->call.land_length = 0;
+        seg->call.message.land_length = 0;
         seg->call.decode = write_decode;
     } else {
         seg->call.message.payload_length = 0;
         seg->call.message.payload = (struct iov_cursor){0};
         seg->call.lands = true;
-        seg->call.land = io->iov;
-        seg->call.land_length = seg->want;
+        seg->call.message.land = io->iov;
+        seg->call.message.land_length = seg->want;
     }
     io->at += seg->want;
     if (io->at < io->total)
         iov_advance(&io->iov, seg->want);
-    rpc_post(session_connection(file->session), &seg->call);
+    rpc_post(conn, &seg->call);
 }
 
 static void io_over(struct op *op)

@@ -51,8 +51,8 @@ static int getspec_arguments(struct gzc_volume *v, gf_getspec_args *args)
 
 /* Asks one glusterd. -errno with text in v->why; *answered: it was this server's answer, so that
  * asking another makes no sense. */
-static int volfile_ask(struct gzc_volume *v, const struct uri_server *server, gf_getspec_args *args,
-                       bool *answered)
+static int volfile_ask(struct gzc_volume *v, const struct transport_kind *transport,
+                       const struct uri_server *server, gf_getspec_args *args, bool *answered)
 {
     struct volfile_query vq = {.engine = &v->engine};
     struct xdr_identity identity = {
@@ -60,6 +60,7 @@ static int volfile_ask(struct gzc_volume *v, const struct uri_server *server, gf
         .credential_length = v->identity.credential_length,
         .deadline = clock_now() + v->connect_timeout,
     };
+    vq.query.transport = transport;
     vq.query.procedure = &glusterd_getspec;
     vq.query.identity = &identity;
     vq.query.arguments = args;
@@ -98,8 +99,13 @@ static int volfile_fetch(struct gzc_volume *v)
     if (rc < 0)
         errtext_set(&v->why, rc, "%s", errtext_errno(rc));
     bool answered = rc < 0;
-    for (size_t i = 0; i < v->uri.nservers && !answered; i++)
-        rc = volfile_ask(v, &v->uri.servers[i], &args, &answered);
+    for (size_t i = 0; i < v->uri.nservers && !answered; i++) {
+        struct uri_server server = v->uri.servers[i];
+        rc = volfile_ask(v, volume_transport(v), &server, &args, &answered);
+        server.port = GLUSTERD_PORT;
+        if (rc < 0 && !answered && v->uri.fallback)
+            rc = volfile_ask(v, &transport_tcp, &server, &args, &answered);
+    }
     free(args.xdata.xdata_val);
     return rc;
 }
@@ -171,11 +177,17 @@ static int bricks_start(struct gzc_volume *v)
 {
     size_t n = v->topology.nbricks;
     struct start start = {.volume = v, .pending = (unsigned)n};
+    struct session_way way = {
+        .transport = volume_transport(v),
+        .gateway = v->rdma ? v->uri.servers[0].port : 0,
+        .fallback = v->uri.fallback ? &transport_tcp : NULL,
+        .nconnect = (unsigned)v->uri.nconnect,
+    };
     v->sessions = calloc(n, sizeof(struct session *));
     for (size_t i = 0; v->sessions && i < n; i++) {
         const struct brick_spec *spec = &v->topology.bricks[i];
-        struct session *s =
-            session_new(&v->engine, spec, &v->identity, v->uri.nconnect, ping_timeout(v, spec));
+        way.ping_timeout = ping_timeout(v, spec);
+        struct session *s = session_new(&v->engine, spec, &v->identity, &way);
         if (!s)
             return errtext_set(&v->why, ENOMEM, "no memory for a brick");
         s->arg = &start;
@@ -238,9 +250,20 @@ static int memory_init(struct gzc_volume *v)
     return 0;
 }
 
+static int rdma_init(struct gzc_volume *v)
+{
+    struct rdma_options options = {
+        .trust = v->uri.rdma_trust,
+        .cache = (size_t)v->uri.rdma_cache_mb << 20,
+        .credits = (unsigned)v->uri.rdma_credits,
+    };
+    return v->uri.transport == URI_RDMA ? rdma_new(&options, &v->rdma, &v->why) : 0;
+}
+
 static int mount_locked(struct gzc_volume *v)
 {
     int rc = memory_init(v);
+    rc = rc ? rc : rdma_init(v);
     rc = rc ? rc : take_identity(v, true);
     rc = rc ? rc : volume_describe(v);
     if (rc == 0 && !v->topology.bricks[0].send_gids)
@@ -276,6 +299,7 @@ static void volume_end(struct gzc_volume *v)
     for (size_t i = 0; i < nbricks; i++)
         session_free(v->sessions[i]);
     free(v->sessions);
+    rdma_free(v->rdma);
     engine_unlock(&v->engine);
     async_pool_free(v);
     free(v->segment_memory);

@@ -14,6 +14,7 @@
 #define VOLUME_MAX    255
 #define EXPORT_MAX    1023 /* what gzc_brick_info has room for */
 #define GLUSTERD_PORT 24007
+#define GATEWAY_PORT  24008
 
 /* A part of the URI's text, and the arguments with which "%.*s" prints the beginning of one. */
 struct span {
@@ -218,7 +219,7 @@ static int parse_glusterd(struct span rest, struct gzc_uri *uri, struct errtext 
         return rc;
     for (unsigned i = 0; i < uri->nservers; i++)
         if (!uri->servers[i].port)
-            uri->servers[i].port = GLUSTERD_PORT;
+            uri->servers[i].port = uri->transport == URI_RDMA ? GATEWAY_PORT : GLUSTERD_PORT;
     struct span volume = rest.length ? span_from(rest, 1) : rest;
     struct span path = cut(&volume, "/");
     rc = decode(volume, "volume", VOLUME_MAX, &uri->volume, why);
@@ -238,6 +239,8 @@ static int parse_brick(struct span rest, struct gzc_uri *uri, struct errtext *wh
         return rc;
     if (uri->nservers > 1)
         return errtext_set(why, EINVAL, "URI: gluster+brick takes one server, not a list");
+    if (!uri->servers[0].port && uri->transport == URI_RDMA)
+        uri->servers[0].port = GATEWAY_PORT;
     if (!uri->servers[0].port)
         return errtext_set(why, EINVAL, "URI: gluster+brick needs the brick's port");
     struct span path = cut_path(&rest);
@@ -265,20 +268,26 @@ static int parse_volfile(struct span rest, struct gzc_uri *uri, struct errtext *
 
 /* Values are `int`s of struct gzc_uri: SECONDS are kept, and their bounds given, in milliseconds.
  */
+#define AT(member) offsetof(struct gzc_uri, member)
 static const struct option {
     const char *name;
-    enum { SECONDS, COUNT, UUID } type;
+    enum { SECONDS, COUNT, UUID, FALLBACK } type;
     unsigned min, max;
     size_t offset;
     const char *word; /* stands for -1 */
+    bool rdma;        /* only there */
 } options[] = {
-    {"timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, timeout_ms), NULL},
-    {"connect_timeout", SECONDS, 1, 86400000, offsetof(struct gzc_uri, connect_timeout_ms), NULL},
-    {"ping_timeout", SECONDS, 0, 86400000, offsetof(struct gzc_uri, ping_timeout_ms), NULL},
-    {"nconnect", COUNT, 1, 16, offsetof(struct gzc_uri, nconnect), NULL},
-    {"busy_poll_us", COUNT, 0, 1000000, offsetof(struct gzc_uri, busy_poll_us), "adaptive"},
-    {"ordered", COUNT, 0, 1, offsetof(struct gzc_uri, ordered), NULL},
-    {"volume_id", UUID, 0, 0, 0, NULL},
+    {"timeout", SECONDS, 1, 86400000, AT(timeout_ms), NULL, false},
+    {"connect_timeout", SECONDS, 1, 86400000, AT(connect_timeout_ms), NULL, false},
+    {"ping_timeout", SECONDS, 0, 86400000, AT(ping_timeout_ms), NULL, false},
+    {"nconnect", COUNT, 1, 16, AT(nconnect), NULL, false},
+    {"busy_poll_us", COUNT, 0, 1000000, AT(busy_poll_us), "adaptive", false},
+    {"ordered", COUNT, 0, 1, AT(ordered), NULL, false},
+    {"volume_id", UUID, 0, 0, 0, NULL, false},
+    {"fallback", FALLBACK, 0, 0, AT(fallback), "tcp", true},
+    {"rdma_trust", COUNT, 0, 1, AT(rdma_trust), NULL, true},
+    {"rdma_cache_mb", COUNT, 0, 1 << 20, AT(rdma_cache_mb), NULL, true},
+    {"rdma_credits", COUNT, 1, 1023, AT(rdma_credits), NULL, true},
 };
 #define NOPTIONS (sizeof(options) / sizeof(*options))
 
@@ -301,11 +310,17 @@ static int parse_option(struct span name, struct gzc_uri *uri, unsigned *seen, s
     if (o == options + NOPTIONS)
         return errtext_set(why, EINVAL,
                            "URI: unknown option '%.*s'; known are timeout, connect_timeout, "
-                           "ping_timeout, nconnect, busy_poll_us, ordered, volume_id",
+                           "ping_timeout, nconnect, busy_poll_us, ordered, volume_id, fallback, "
+                           "rdma_trust, rdma_cache_mb, rdma_credits",
                            SHOW(name));
     if (*seen & 1U << (o - options))
         return errtext_set(why, EINVAL, "URI: option '%s' is given twice", o->name);
     *seen |= 1U << (o - options);
+    if (o->rdma && uri->transport != URI_RDMA)
+        return errtext_set(why, EINVAL, "URI: option '%s' is for RDMA only", o->name);
+    if (o->type == FALLBACK && uri->kind == URI_BRICK)
+        return errtext_set(why, EINVAL, "URI: option '%s' needs glusterd, to know the brick's port",
+                           o->name);
     if (!value.length)
         return errtext_set(why, EINVAL, "URI: option '%s' has no value", o->name);
     value = span_from(value, 1);
@@ -313,6 +328,9 @@ static int parse_option(struct span name, struct gzc_uri *uri, unsigned *seen, s
         return parse_uuid(value, uri, why);
 
     int *option = (int *)((char *)uri + o->offset);
+    if (o->type == FALLBACK && !span_is(value, o->word))
+        return errtext_set(why, EINVAL, "URI: option '%s': '%.*s' is not %s", o->name, SHOW(value),
+                           o->word);
     if (o->word && span_is(value, o->word)) {
         *option = -1;
         return 0;
@@ -350,17 +368,20 @@ static int parse_options(struct span query, struct gzc_uri *uri, struct errtext 
 static const struct scheme {
     const char *name;
     enum uri_kind kind;
+    enum uri_transport transport;
     int (*parse)(struct span rest, struct gzc_uri *uri, struct errtext *why);
 } schemes[] = {
-    {"gluster", URI_GLUSTERD, parse_glusterd},
-    {"gluster+tcp", URI_GLUSTERD, parse_glusterd},
-    {"gluster+brick", URI_BRICK, parse_brick},
-    {"file", URI_VOLFILE, parse_volfile},
+    {"gluster", URI_GLUSTERD, URI_TCP, parse_glusterd},
+    {"gluster+tcp", URI_GLUSTERD, URI_TCP, parse_glusterd},
+    {"gluster+rdma", URI_GLUSTERD, URI_RDMA, parse_glusterd},
+    {"gluster+brick", URI_BRICK, URI_TCP, parse_brick},
+    {"gluster+brick+rdma", URI_BRICK, URI_RDMA, parse_brick},
+    {"file", URI_VOLFILE, URI_TCP, parse_volfile},
     /* those of QEMU's gluster driver and of the plan that are not there yet */
-    {"gluster+tls", URI_GLUSTERD, NULL},
-    {"gluster+rdma", URI_GLUSTERD, NULL},
-    {"gluster+unix", URI_GLUSTERD, NULL},
+    {"gluster+tls", URI_GLUSTERD, URI_TCP, NULL},
+    {"gluster+unix", URI_GLUSTERD, URI_TCP, NULL},
 };
+#define SCHEMES  "gluster, gluster+tcp, gluster+rdma, gluster+brick, gluster+brick+rdma, file"
 #define NSCHEMES (sizeof(schemes) / sizeof(*schemes))
 
 static int parse(struct span text, struct gzc_uri *uri, struct errtext *why)
@@ -376,16 +397,14 @@ static int parse(struct span text, struct gzc_uri *uri, struct errtext *why)
     while (s < schemes + NSCHEMES && !span_is(text, s->name))
         s++;
     if (!text.length || !rest.length || *rest.at != ':')
-        return errtext_set(why, EINVAL,
-                           "URI: no scheme; known are gluster, gluster+tcp, gluster+brick, file");
+        return errtext_set(why, EINVAL, "URI: no scheme; known are " SCHEMES);
     if (s == schemes + NSCHEMES)
-        return errtext_set(why, EINVAL,
-                           "URI: unknown scheme '%.*s'; known are gluster, gluster+tcp, "
-                           "gluster+brick, file",
+        return errtext_set(why, EINVAL, "URI: unknown scheme '%.*s'; known are " SCHEMES,
                            SHOW(text));
     if (!s->parse)
         return errtext_set(why, ENOTSUP, "URI: %s is not in this version of libgzc", s->name);
     uri->kind = s->kind;
+    uri->transport = s->transport;
     int rc = s->parse(span_from(rest, 1), uri, why);
     if (rc || !query.length)
         return rc;
@@ -399,7 +418,9 @@ int uri_parse(const char *text, struct gzc_uri *uri, struct errtext *why)
                             .ping_timeout_ms = -1,
                             .nconnect = 1,
                             .busy_poll_us = -1,
-                            .ordered = 1};
+                            .ordered = 1,
+                            .rdma_cache_mb = 1024,
+                            .rdma_credits = 64};
     size_t length = strnlen(text, URI_MAX + 1);
     int rc = length > URI_MAX ? errtext_set(why, EINVAL, "URI: longer than %d bytes", URI_MAX)
                               : parse((struct span){text, length}, uri, why);

@@ -11,10 +11,12 @@
 #define URI_HOST_MAX 255 /* RFC 1035, 2.3.4 */
 
 enum uri_kind {
-    URI_GLUSTERD, /* gluster, gluster+tcp: servers that run glusterd, volume */
-    URI_BRICK,    /* gluster+brick: one server, export_path */
+    URI_GLUSTERD, /* gluster, gluster+tcp, gluster+rdma: servers that run glusterd, volume */
+    URI_BRICK,    /* gluster+brick, gluster+brick+rdma: one server, export_path */
     URI_VOLFILE   /* file: volfile */
 };
+
+enum uri_transport { URI_TCP, URI_RDMA };
 
 /** A host and a port, the latter never 0. */
 struct uri_server {
@@ -25,6 +27,7 @@ struct uri_server {
 /** A URI taken apart. What the URI does not give has its default; the strings are decoded. */
 struct gzc_uri {
     enum uri_kind kind;
+    enum uri_transport transport; /* with URI_RDMA the servers' ports are those of gateways */
     unsigned nservers;
     struct uri_server servers[URI_SERVERS];
     char *volume;      /* URI_GLUSTERD, else NULL */
@@ -37,6 +40,10 @@ struct gzc_uri {
     int nconnect;
     int busy_poll_us; /* -1: adaptive */
     int ordered;      /* keep the order of overlapping transfers */
+    int fallback;     /* -1: to TCP; 0: none. This and the following: of URI_RDMA */
+    int rdma_trust;   /* memory stays registered with remote access */
+    int rdma_cache_mb;
+    int rdma_credits;
     bool has_volume_id;
     uint8_t volume_id[16];
 };

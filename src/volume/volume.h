@@ -7,6 +7,7 @@
 #include "gzc.h"
 #include "proto/dirlist.h"
 #include "rpc/engine.h"
+#include "transport/rdma.h"
 #include "volume/inode.h"
 #include "volume/topology.h"
 #include "volume/uri.h"
@@ -35,6 +36,7 @@ struct gzc_volume {
     struct identity identity;
     struct volfile volfile;
     struct topology topology;
+    struct rdma *rdma;         /* NULL: TCP */
     struct session **sessions; /* topology.nbricks of them */
     char server[300];          /* the glusterd that gave the volfile */
 
@@ -93,6 +95,12 @@ struct gzc_dir {
     bool end;               /* the brick has no more batches */
     char name[256];
 };
+
+/** How the volume's servers are reached. */
+static inline const struct transport_kind *volume_transport(const struct gzc_volume *v)
+{
+    return v->rdma ? rdma_transport(v->rdma) : &transport_tcp;
+}
 
 /** Keep count of open files and directories. Any thread. */
 static inline void volume_handle_opened(struct gzc_volume *v)

@@ -13,6 +13,8 @@ static void describe(const struct gzc_uri *u, char *line, size_t size)
 {
     static const char *const kinds[] = {"glusterd", "brick", "volfile"};
     FILE *f = fmemopen(line, size, "w");
+    if (u->transport == URI_RDMA)
+        fputs("rdma ", f);
     fputs(kinds[u->kind], f);
     for (unsigned i = 0; i < u->nservers; i++)
         fprintf(f, " %s|%u", u->servers[i].host, u->servers[i].port);
@@ -46,6 +48,8 @@ static const struct {
     {"gluster://s/v/\xc3\xa4 %0a", "glusterd s|24007 volume=v path=/\xc3\xa4 \n"},
     {"gluster://s/v?", "glusterd s|24007 volume=v path=/"},
     {"gluster://s/v/?timeout=1", "glusterd s|24007 volume=v path=/"},
+    {"gluster+rdma://s,t:7/v", "rdma glusterd s|24008 t|7 volume=v path=/"},
+    {"gluster+brick+rdma://h/b", "rdma brick h|24008 export=/b path=/"},
     {"gluster+brick://h:49152/bricks/b1", "brick h|49152 export=/bricks/b1 path=/"},
     {"gluster+brick://h:49152/bricks/b1/", "brick h|49152 export=/bricks/b1 path=/"},
     {"gluster+brick://h:49152/bricks/b1//", "brick h|49152 export=/bricks/b1 path=/"},
@@ -73,9 +77,12 @@ Test(uri, good)
     }
 }
 
-#define KNOWN_SCHEMES "known are gluster, gluster+tcp, gluster+brick, file"
+#define KNOWN_SCHEMES                                                                              \
+    "known are gluster, gluster+tcp, gluster+rdma, gluster+brick, gluster+brick+rdma, file"
 #define KNOWN_OPTIONS                                                                              \
-    "known are timeout, connect_timeout, ping_timeout, nconnect, busy_poll_us, ordered, volume_id"
+    "known are timeout, connect_timeout, ping_timeout, nconnect, busy_poll_us, ordered, "          \
+    "volume_id, fallback, rdma_trust, rdma_cache_mb, rdma_credits"
+#define R "gluster+rdma://s/v?"
 #define G "gluster://s/v?"
 #define B "gluster+brick://h:1/b?"
 
@@ -93,7 +100,13 @@ static const struct {
     {"server:/data", EINVAL, "URI: unknown scheme 'server'; " KNOWN_SCHEMES},
     {"gluster+udp://s/v", EINVAL, "URI: unknown scheme 'gluster+udp'; " KNOWN_SCHEMES},
     {"gluster+tls://s/v", ENOTSUP, "URI: gluster+tls is not in this version of libgzc"},
-    {"gluster+rdma://s/v", ENOTSUP, "URI: gluster+rdma is not in this version of libgzc"},
+    {G "rdma_trust=1", EINVAL, "URI: option 'rdma_trust' is for RDMA only"},
+    {G "fallback=tcp", EINVAL, "URI: option 'fallback' is for RDMA only"},
+    {R "fallback=udp", EINVAL, "URI: option 'fallback': 'udp' is not tcp"},
+    {R "rdma_credits=1024", EINVAL,
+     "URI: option 'rdma_credits': '1024' is not a number in 1..1023"},
+    {"gluster+brick+rdma://h/b?fallback=tcp", EINVAL,
+     "URI: option 'fallback' needs glusterd, to know the brick's port"},
     {"gluster+unix:///v?socket=/s", ENOTSUP, "URI: gluster+unix is not in this version of libgzc"},
 
     {"gluster:", EINVAL, "URI: no '//' after the scheme"},
@@ -241,6 +254,24 @@ Test(uri, options)
     cr_expect_eq(u.ordered, 0);
     cr_assert(u.has_volume_id);
     cr_expect_arr_eq(u.volume_id, id, sizeof(id));
+    uri_free(&u);
+}
+
+Test(uri, rdma_options)
+{
+    struct gzc_uri u;
+    struct errtext why = {0};
+    cr_assert_eq(
+        uri_parse(R "fallback=tcp&rdma_trust=1&rdma_cache_mb=0&rdma_credits=1023", &u, &why), 0,
+        "%s", why.text);
+    cr_expect_neq(u.fallback, 0);
+    cr_expect_eq(u.rdma_trust, 1);
+    cr_expect_eq(u.rdma_cache_mb, 0);
+    cr_expect_eq(u.rdma_credits, 1023);
+    uri_free(&u);
+    cr_assert_eq(uri_parse("gluster+rdma://s/v", &u, &why), 0);
+    cr_expect_eq(u.fallback, 0);
+    cr_expect_eq(u.rdma_trust, 0);
     uri_free(&u);
 }
 

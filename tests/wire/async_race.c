@@ -397,7 +397,7 @@ static void cancel_anywhere(const char *query)
         cr_assert_eq(ones[i].count, 1);
     cr_assert_gt(c->cancelled, 10, "%u cancelled", c->cancelled);
     cr_assert_gt(c->ok, 10, "%u went through", c->ok);
-    barrier(&c->rig, c->rig.volume->sessions[0]->nconnect);
+    barrier(&c->rig, c->rig.volume->sessions[0]->way.nconnect);
     struct gzc_stats stats = rig_stats(&c->rig);
     cr_assert_eq(stats.replies_unmatched, 0, "%u", (unsigned)stats.replies_unmatched);
     for (unsigned i = 0; i < DEPTH; i++)
