@@ -17,6 +17,7 @@ struct counters {
     uint64_t receive_syscalls, wait_syscalls;
     /* under the engine's lock */
     uint64_t calls, send_syscalls;
+    uint64_t work_requests, doorbells, completions; /* RDMA */
 };
 
 static inline void counter_add(uint64_t *counter, uint64_t n)

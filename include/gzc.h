@@ -23,8 +23,11 @@
  *  Time           A call takes at most the volume's `timeout`; then it fails with -ETIMEDOUT.
  *
  * Errors that any operation on a volume may give, beside those listed with it:
- *  -ENOTCONN      the brick is not connected (any more)
- *  -ETIMEDOUT     no answer within the volume's `timeout`, or the brick did not answer a ping
+ *  -ENOTCONN      the brick is away, for longer than the volume's `reconnect_timeout`; or it went
+ *                 while an operation was under way that must not be done twice (an append, making
+ *                 or removing a name): the text says then that its outcome is not known
+ *  -ESTALE        the file is gone: it was removed while the brick was away
+ *  -ETIMEDOUT     no answer within the volume's `timeout`
  *  -EPROTO        the server sent something that breaks the protocol; the connection was closed
  *  -ENOMEM        no memory; reads and writes on an open file allocate none and do not give it
  *  and whatever errno the brick's file system gives.
@@ -61,8 +64,13 @@ GZC_API const char *gzc_version(void);
  *
  *   gluster[+tcp]://server[:port][,server[:port]...]/volume[/path][?option=value&...]
  *       asks glusterd (port 24007) on the first server that answers for the volume's volfile
+ *   gluster+rdma://server[:port][,server[:port]...]/volume[/path][?...]
+ *       the same by RDMA: on each host gzc-rdma-gateway(8), at that port (24008), speaks for glusterd
+ *       and the bricks
  *   gluster+brick://host:port/export-path[//path][?...]
  *       talks to one brick, without glusterd
+ *   gluster+brick+rdma://host[:port]/export-path[//path][?...]
+ *       the same by way of the gateway at that port
  *   file:volfile[//path][?...]
  *       takes the volfile from a local file
  *
@@ -71,6 +79,8 @@ GZC_API const char *gzc_version(void);
  *   connect_timeout=SECONDS  bound on connecting and handshake   (default 10)
  *   ping_timeout=SECONDS     silence until a brick counts as dead (default: the volfile's, or 42;
  *                            0 turns pings off)
+ *   reconnect_timeout=SECONDS  how long operations wait for a brick that was lost, which is connected
+ *                            to again while the volume is driven  (default 42; 0: it stays lost)
  *   nconnect=N               connections to each brick, 1..16    (default 1)
  *   busy_poll_us=N           microseconds to spin for a reply before sleeping, 0: never; or
  *                            `adaptive`: as long as replies have lately been worth waiting for
@@ -78,6 +88,16 @@ GZC_API const char *gzc_version(void);
  *   ordered=0|1              keep the order of overlapping reads and writes, see
  *                            gzc_pwritev_async()                 (default 1)
  *   volume_id=UUID           refuse a brick of another volume    (gluster+brick only)
+ *
+ * Options for RDMA:
+ *   fallback=tcp             connect by TCP where no gateway can be had
+ *   rdma_trust=0|1           1: memory stays registered with remote access, which saves work for each
+ *                            call; then the gateway can read and write what has been registered at
+ *                            any time. 0: for as long as the call is under way only (default 0)
+ *   rdma_cache_mb=N          MiB of the caller's memory that stay registered with the device at most;
+ *                            0: none. Memory that userfaultfd(2) cannot watch is not cached. While
+ *                            there is a cache a thread waits for word of unmapped memory (default 1024)
+ *   rdma_credits=N           calls under way on a connection, 1..1023  (default 64)
  *
  * Bytes of a path that mean something in a URI are written as %XX. An IPv6 address stands in [].
  *
@@ -88,7 +108,8 @@ GZC_API const char *gzc_version(void);
  *         -ENOENT (no such volume, or a brick without that export path), -ENOTCONN (a brick that is
  *         not running; all of them if the volume is stopped), -EACCES (the brick refuses this
  *         client), -ENOTSUP (a kind of volume that libgzc does not
- *         serve; the text names the translator), -EPROTO.
+ *         serve, with the translator in the text; or RDMA, in a libgzc built without), -ENODEV (no
+ *         RDMA device here), -EPROTO.
  */
 GZC_API int gzc_mount(const char *uri, gzc_volume **volume);
 
@@ -360,6 +381,20 @@ GZC_API int gzc_thread_start(gzc_volume *volume);
 /** Stops it. @return 0, -ESRCH (there is none), -EDEADLK (called from a callback). */
 GZC_API int gzc_thread_stop(gzc_volume *volume);
 
+/* ---- memory for RDMA ------------------------------------------------------------------------- */
+
+/**
+ * Registers memory with RDMA devices until gzc_unregister() or gzc_unmount(), so that reads and
+ * writes there find it registered, whatever the cache does. It must be writable, and must not be
+ * unmapped or remapped before. Without this, memory is registered when it is first used. Does
+ * nothing on a volume that is not mounted by RDMA.
+ * @return 0, -ENOMEM (also: the limit on locked memory, RLIMIT_MEMLOCK, is too small; the text says
+ *         so), -EFAULT (not mapped, or not writable).
+ */
+GZC_API int gzc_register(gzc_volume *volume, void *address, size_t length);
+/** Takes back a gzc_register() of the same memory. -ENOENT: there is none. */
+GZC_API int gzc_unregister(gzc_volume *volume, void *address, size_t length);
+
 /* ---- what is going on ------------------------------------------------------------------------ */
 
 /** Counters since mount or open; they only grow. */
@@ -374,6 +409,11 @@ struct gzc_stats {
     uint64_t receive_syscalls;  /**< recvmsg */
     uint64_t send_syscalls;     /**< sendmsg */
     uint64_t wait_syscalls;     /**< epoll waits */
+    /* of RDMA, for which there are no system calls to count but waits */
+    uint64_t work_requests; /**< posted to send queues: SENDs, memory windows bound and invalidated */
+    uint64_t doorbells;     /**< times that some were posted */
+    uint64_t completions;   /**< taken from completion queues */
+    uint64_t registrations; /**< of memory with a device */
 };
 
 /**
@@ -392,7 +432,8 @@ struct gzc_brick_info {
     char address[64];     /**< address and port of the connection; "" when there is none */
     char error[256];      /**< why it is not connected; "" when it is */
     int connected;        /**< nonzero: the handshake is done and the brick serves */
-    unsigned connections; /**< TCP connections up, at most `nconnect` */
+    unsigned connections; /**< that are up, at most `nconnect` */
+    char transport[8];    /**< "tcp" or "rdma" */
 };
 
 /** Number of bricks of the volume. */

@@ -22,6 +22,7 @@
 #define RDMA_CALLBACKS_MAX 64
 #define RDMA_PIECES_MAX    255
 #define RDMA_UNCOUNTED     16 /* ATTACH, CREDIT and CANCEL unacknowledged at most */
+#define RDMA_SLOT_UNIT     64 /* bytes of a slot are a multiple of it */
 #define RDMA_SLOT_LEAST    512
 #define RDMA_SLOT_MOST     65536
 #define RDMA_INLINE_LEAST  1024
@@ -30,6 +31,7 @@
 #define RDMA_BULK_MOST     (UINT32_C(64) << 20) /* no sound peer grants more */
 #define RDMA_TARGET_MAX    1024
 #define RDMA_MARK_BYTES    4
+#define RDMA_RECORD_LEAST  8 /* mark, and the xid that every RPC message begins with */
 
 /* ---- private data ---------------------------------------------------------------------------- */
 
@@ -128,7 +130,7 @@ struct rdma_send {
     const uint8_t *reads, *writes; /* encoded chunks, valid ones */
     uint32_t writes_length;        /* of all of them */
     const uint8_t *record;         /* mark and call, and inline payload; NULL if LONG or no CALL */
-    const uint8_t *target;         /* of ATTACH: header.message bytes */
+    const uint8_t *target;         /* of ATTACH: header.message bytes, no NUL behind; else NULL */
 };
 
 /**
@@ -163,8 +165,8 @@ struct rdma_slot_head {
 };
 
 void rdma_slot_encode(uint8_t out[RDMA_SLOT_HEAD_BYTES], const struct rdma_slot_head *s);
-/** @return 0 or -EPROTO (unknown kind or code, or a message that does not fit @p slot bytes
- * although it is in the slot). */
+/** @return 0 or -EPROTO (unknown kind or code, a callback whose xid does not say so or the reverse,
+ *  or a message that does not fit @p slot bytes although it is in the slot). */
 int rdma_slot_decode(const uint8_t in[RDMA_SLOT_HEAD_BYTES], size_t slot, struct rdma_slot_head *s);
 
 #endif

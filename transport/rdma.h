@@ -37,4 +37,7 @@ int rdma_register(struct rdma *rdma, void *address, size_t length, struct errtex
 /** @return 0 or -ENOENT: no such registration. */
 int rdma_unregister(struct rdma *rdma, void *address, size_t length, struct errtext *why);
 
+/** Registrations of callers' memory so far, those of rdma_register() too. Any thread. */
+uint64_t rdma_registrations(struct rdma *rdma);
+
 #endif

@@ -22,7 +22,11 @@ FUSE = Client("fuse", "load-posix", "FUSE mount", False)
 FLOOR = Client("floor", "load-floor", "socket floor, polling", True)
 FLOOR_SLEEP = Client("floor-sleep", "load-floor", "socket floor, sleeping", False)
 
-CLIENTS = {c.key: c for c in (GZC, GZC_SLEEP, GFAPI, FUSE, FLOOR, FLOOR_SLEEP)}
+# By way of a gateway beside the brick; only if asked for.
+RDMA = (Client("rdma", "load-gzc", "libgzc by RDMA", True),
+        Client("rdma-sleep", "load-gzc", "libgzc by RDMA, busy_poll_us=0", False))
+
+CLIENTS = {c.key: c for c in (GZC, GZC_SLEEP, *RDMA, GFAPI, FUSE, FLOOR, FLOOR_SLEEP)}
 ON = {
     "brick": (GZC, FLOOR, GFAPI, FUSE, GZC_SLEEP, FLOOR_SLEEP),
     "null": (GZC, FLOOR, GZC_SLEEP, FLOOR_SLEEP),

@@ -8,11 +8,12 @@ from report import FLOORS, Results
 # Of Okabe and Ito's palette, which colour-blind people can tell apart too; the same in all pictures.
 COLOURS = {
     "gzc": "#0072b2", "gzc-sleep": "#56b4e9", "gfapi": "#d55e00", "fuse": "#e69f00",
-    "floor": "#444444", "floor-sleep": "#999999",
+    "floor": "#444444", "floor-sleep": "#999999", "rdma": "#009e73", "rdma-sleep": "#66c4ad",
 }
-SHOWN = ("floor", "gzc", "gfapi", "fuse")
+SHOWN = ("floor", "rdma", "gzc", "gfapi", "fuse")
 LABELS = {"floor": "socket floor", "gzc": "libgzc", "gfapi": "libgfapi", "fuse": "FUSE mount",
-          "gzc-sleep": "libgzc, sleeping", "floor-sleep": "floor, sleeping"}
+          "gzc-sleep": "libgzc, sleeping", "floor-sleep": "floor, sleeping",
+          "rdma": "libgzc by RDMA", "rdma-sleep": "RDMA, sleeping"}
 
 STYLE = """
 set encoding utf8
@@ -55,6 +56,12 @@ def better_floor(r, name, figure):
     return max((v for v in (r.get(name, floor, figure) for floor in FLOORS) if v is not None), default=None)
 
 
+def measured(r, clients):
+    """Those of the clients that took part: RDMA is there only if it was asked for."""
+    there = {key for case in r.cases.values() for key in case["clients"]}
+    return [c for c in clients if c in there]
+
+
 def shown(r, name, client, figure):
     """The floor stands for the better of the polling and the sleeping one."""
     return better_floor(r, name, figure) if client == "floor" else r.get(name, client, figure)
@@ -66,18 +73,18 @@ def throughput(r):
     if not groups:
         return None
     return bars("One call outstanding, sequential: throughput by block size (higher is better)", "GB/s", groups,
-                SHOWN, lambda key, client: shown(r, key, client, "gb_per_s"))
+                measured(r, SHOWN), lambda key, client: shown(r, key, client, "gb_per_s"))
 
 
 def calls_by_depth(r):
     depths = [d for d in (1, 4, 16, 64) if f"brick read random 4K depth {d}" in r.cases]
     if len(depths) < 2:
         return None
-    rows = [(d, *((shown(r, f"brick read random 4K depth {d}", c, "calls_per_s") or 0) / 1000 for c in SHOWN))
+    rows = [(d, *((shown(r, f"brick read random 4K depth {d}", c, "calls_per_s") or 0) / 1000 for c in measured(r, SHOWN)))
             for d in depths]
     plots = ", ".join(
         f"$data using 1:{i + 2} title '{LABELS[c]}' with linespoints lw 3 pt 7 lc rgb '{COLOURS[c]}'"
-        for i, c in enumerate(SHOWN))
+        for i, c in enumerate(measured(r, SHOWN)))
     return (datablock("data", rows) + "set logscale x 2\nset xtics (1,4,16,64)\nset bmargin 6\n"
             "set xlabel 'calls outstanding'\n"
             "set title '4 KiB random reads per second, one thread (higher is better)'\n"
@@ -88,7 +95,7 @@ def latency(r):
     name = "brick read random 4K depth 1"
     if name not in r.cases:
         return None
-    clients = ("floor", "gzc", "gzc-sleep", "gfapi", "fuse")
+    clients = measured(r, ("floor", "rdma", "rdma-sleep", "gzc", "gzc-sleep", "gfapi", "fuse"))
     rows = [(LABELS[c].replace(" ", "\\n", 1), r.get(name, c, "p50_us"), r.get(name, c, "p99_us"), i)
             for i, c in enumerate(clients)]
     colours = "\n".join(f"set linetype {i + 1} lc rgb '{COLOURS[c]}'" for i, c in enumerate(clients))
@@ -96,7 +103,8 @@ def latency(r):
         f"set title '{title}'\nplot $data using 4:{column}:($4+1):xtic(1) with boxes lc variable, "
         f"$data using 4:{column}:(sprintf('%.0f', ${column})) with labels offset 0,0.7 textcolor rgb '#111111'\n"
         for column, title in ((2, "median"), (3, "99th percentile")))
-    return (datablock("data", rows) + colours + "\nset boxwidth 0.65 absolute\nset xrange [-0.6:4.6]\nunset key\n"
+    return (datablock("data", rows) + colours + "\nset boxwidth 0.65 absolute\n"
+            f"set xrange [-0.6:{len(clients) - 0.4}]\nunset key\n"
             "set ylabel 'µs'\nset bmargin 4\nset xtics scale 0 font ',12'\nset offsets 0,0,graph 0.1,0\n"
             "set multiplot layout 1,2 title 'Latency of a 4 KiB random read, one outstanding (lower is better)' "
             f"textcolor rgb '#111111'\n{panels}unset multiplot\n")
@@ -113,7 +121,7 @@ def cpu(r):
     # 4 KiB calls cost ten times as much per byte: a logarithmic axis shows both.
     return "set logscale y\nset yrange [*:*]\n" + bars(
         "CPU time of the client (lower is better; logarithmic)", "s/GB", groups,
-        ("floor-sleep", "gzc-sleep", "gzc", "gfapi", "fuse"), lambda key, client: r.get(key, client, "cpu_s_per_gb"))
+        measured(r, ("floor-sleep", "rdma-sleep", "rdma", "gzc-sleep", "gzc", "gfapi", "fuse")), lambda key, client: r.get(key, client, "cpu_s_per_gb"))
 
 
 RATIO_MAX = 2  # higher ones are drawn there

@@ -70,7 +70,8 @@ def goals(document):
 def describe(document):
     m = document["machine"]
     return (f"{m['cpus']} x {m['cpu']}, Linux {m['kernel']}, glusterfs {m['glusterfs']}, brick on "
-            f"{m['filesystem']}, loopback, {m['date']}; medians of {document['rounds']} interleaved "
+            f"{m['filesystem']}, loopback" + "".join(f", RDMA device {d}" for d in m["rdma"]) +
+            f", {m['date']}; medians of {document['rounds']} interleaved "
             f"rounds of {document['seconds']} s; file of {document['size'] >> 20} MiB, in the brick's "
             f"page cache")
 

@@ -16,12 +16,12 @@ from statistics import median
 
 import plots
 import report
-from cases import CLIENTS, ON, QUICK, SIZES, TRACED, all_cases
+from cases import CLIENTS, ON, QUICK, RDMA, SIZES, TRACED, all_cases
 
 
 def arguments():
     parser = argparse.ArgumentParser()
-    for name in ("build", "output", "volfile", "mount", "brick", "brick-directory"):
+    for name in ("build", "output", "volfile", "mount", "brick", "brick-directory", "rdma"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--size", type=int)
     parser.add_argument("--rounds", type=int, default=5)
@@ -40,6 +40,7 @@ class Bench:
         self.null = None
         self.where = {
             ("brick", "gzc"): args.brick,
+            ("brick", "rdma"): args.rdma,
             ("brick", "floor"): args.brick,
             ("brick", "gfapi"): args.volfile,
             ("brick", "fuse"): args.mount,
@@ -191,6 +192,7 @@ def machine(args):
         "glusterfs": output("glusterfsd", "--version")[1],
         "filesystem": output("df", "--output=fstype", args.brick_directory)[-1],
         "date": time.strftime("%Y-%m-%d"),
+        "rdma": sorted(d.name for d in Path("/sys/class/infiniband").glob("*")) if args.rdma else [],
     }
 
 
@@ -248,6 +250,8 @@ def main():
     if args.list:
         print("\n".join(case.name for case in cases))
         return
+    if args.rdma:
+        ON["brick"] += RDMA
     seconds = args.seconds or (0.1 if args.quick else 0.2)
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)

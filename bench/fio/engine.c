@@ -125,6 +125,10 @@ static int job_mount(struct thread_data *td)
 
     if (!o->uri)
         return fail(td, "uri", -EINVAL, "the option uri= is missing");
+    if (strstr(o->uri, "+rdma:") && !td->o.use_thread)
+        return fail(td, "uri", -EINVAL,
+                    "RDMA works in threads only: a process that fio forks may not use what it has "
+                    "opened. Give the option --thread");
     if (strlen(o->uri) > PATH_MAX)
         return fail(td, "uri", -ENAMETOOLONG, "");
     p += snprintf(p, (size_t)(end - p), "%s", o->uri);

@@ -64,6 +64,10 @@ int gzc_volume_stats(const gzc_volume *volume, struct gzc_stats *stats, size_t s
         .receive_syscalls = counter_get(&c->receive_syscalls),
         .send_syscalls = counter_get(&c->send_syscalls),
         .wait_syscalls = counter_get(&c->wait_syscalls),
+        .work_requests = counter_get(&c->work_requests),
+        .doorbells = counter_get(&c->doorbells),
+        .completions = counter_get(&c->completions),
+        .registrations = volume->rdma ? rdma_registrations(volume->rdma) : 0,
     };
     return give(stats, size, &all, sizeof(all));
 }
@@ -91,6 +95,8 @@ int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, s
     snprintf(all.host, sizeof(all.host), "%s", s->spec->host);
     snprintf(all.path, sizeof(all.path), "%s", s->spec->path);
     snprintf(all.address, sizeof(all.address), "%s", s->address);
+    snprintf(all.transport, sizeof(all.transport), "%s",
+             s->way.gateway && !s->fell_back ? "rdma" : "tcp");
     if (!all.connected)
         snprintf(all.error, sizeof(all.error), "%.255s", s->why.text);
     engine_unlock(&volume->engine);
@@ -101,20 +107,26 @@ int gzc_volume_options(const gzc_volume *volume,
                        int (*each)(void *arg, const char *name, const char *value), void *arg)
 {
     const struct gzc_uri *uri = &volume->uri;
-    char timeout[32], connect[32], ping[32], nconnect[16], busy[16], name[512];
+    char timeout[32], connect[32], ping[32], reconnect[32], nconnect[16], busy[16], name[512];
     snprintf(timeout, sizeof(timeout), "%g", uri->timeout_ms / 1e3);
     snprintf(connect, sizeof(connect), "%g", uri->connect_timeout_ms / 1e3);
     snprintf(ping, sizeof(ping), "%g",
              uri->ping_timeout_ms < 0 && volume->topology.nbricks
                  ? volume->topology.bricks[0].ping_timeout_ms / 1e3
                  : uri->ping_timeout_ms / 1e3);
+    snprintf(reconnect, sizeof(reconnect), "%g", uri->reconnect_timeout_ms / 1e3);
     snprintf(nconnect, sizeof(nconnect), "%d", uri->nconnect);
     snprintf(busy, sizeof(busy), "%d", uri->busy_poll_us);
     if (uri->busy_poll_us < 0)
         snprintf(busy, sizeof(busy), "adaptive");
     const char *const own[][2] = {
-        {"timeout", timeout},   {"connect_timeout", connect}, {"ping_timeout", ping},
-        {"nconnect", nconnect}, {"busy_poll_us", busy},       {"ordered", uri->ordered ? "1" : "0"},
+        {"timeout", timeout},
+        {"connect_timeout", connect},
+        {"ping_timeout", ping},
+        {"reconnect_timeout", reconnect},
+        {"nconnect", nconnect},
+        {"busy_poll_us", busy},
+        {"ordered", uri->ordered ? "1" : "0"},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !rc; i++)
@@ -127,6 +139,23 @@ int gzc_volume_options(const gzc_volume *volume,
         }
     }
     return rc;
+}
+
+/* ---- memory for RDMA ------------------------------------------------------------------------- */
+
+/* On TCP any memory is as good as any other. */
+int gzc_register(gzc_volume *volume, void *address, size_t length)
+{
+    struct errtext why;
+    int rc = volume->rdma ? rdma_register(volume->rdma, address, length, &why) : 0;
+    return rc < 0 ? volume_fail(volume, &volume->why, rc, why.text) : 0;
+}
+
+int gzc_unregister(gzc_volume *volume, void *address, size_t length)
+{
+    struct errtext why;
+    int rc = volume->rdma ? rdma_unregister(volume->rdma, address, length, &why) : 0;
+    return rc < 0 ? volume_fail(volume, &volume->why, rc, why.text) : 0;
 }
 
 /* ---- ping ------------------------------------------------------------------------------------ */

@@ -23,6 +23,11 @@ struct fop_kind {
     xdrproc_t arguments, results;
     uint32_t times;
     uint32_t reply_max; /* as in xdr_procedure */
+    enum {
+        AGAIN,     /* may be executed twice: to the same effect */
+        NOT_TWICE, /* fails, and says that what has become of it is not known */
+        DONE,      /* by the loss itself */
+    } if_lost;     /* with its connection */
 };
 
 /* Looks through a list once, while the connection that it came on can still be blamed for it. */
@@ -61,30 +66,33 @@ static bool_t xdr_list_res(XDR *xdrs, struct fop_list_res *res)
     return res->list && xdr_opaque(xdrs, (char *)res->list, (u_int)res->length) && list_valid(res);
 }
 
-#define KIND(NAME, args, res, times)                                                               \
-    [GF_FOP_##NAME] = {#NAME, (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times, 0}
+/* Changing names is not repeatable: the second time it fails, or undoes what others have done
+ * since. What a brick has open for us goes with the connection. */
+#define KIND(NAME, args, res, times, if_lost)                                                      \
+    [GF_FOP_##NAME] = {                                                                            \
+        #NAME, (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times, 0, if_lost}
 
 static const struct fop_kind kinds[] = {
-    KIND(LOOKUP, lookup, gf_lookup, 0),
-    KIND(STAT, stat, gf_stat, 0),
-    KIND(FSTAT, fstat, gf_fstat, 0),
-    KIND(READLINK, readlink, gf_readlink, 0),
-    KIND(OPEN, open, gf_open, RPC_CRED_ATIME),
-    KIND(CREATE, create, gf_create, SETS_ALL),
-    KIND(READ, read, gf_read, RPC_CRED_ATIME),
-    KIND(WRITE, write, gf_write, SETS_FILE),
-    KIND(FLUSH, flush, gf_flush, 0),
-    KIND(FSYNC, fsync, gf_fsync, 0),
-    KIND(FTRUNCATE, ftruncate, gf_ftruncate, SETS_FILE),
-    KIND(DISCARD, discard, gf_discard, 0),
-    KIND(RELEASE, release, gf_release, 0),
-    KIND(UNLINK, unlink, gf_unlink, SETS_NAME),
-    KIND(MKDIR, mkdir, gf_mkdir, SETS_ALL),
-    KIND(RMDIR, rmdir, gf_rmdir, SETS_NAME),
-    KIND(OPENDIR, opendir, gf_opendir, RPC_CRED_ATIME),
+    KIND(LOOKUP, lookup, gf_lookup, 0, AGAIN),
+    KIND(STAT, stat, gf_stat, 0, AGAIN),
+    KIND(FSTAT, fstat, gf_fstat, 0, AGAIN),
+    KIND(READLINK, readlink, gf_readlink, 0, AGAIN),
+    KIND(OPEN, open, gf_open, RPC_CRED_ATIME, AGAIN),
+    KIND(CREATE, create, gf_create, SETS_ALL, NOT_TWICE),
+    KIND(READ, read, gf_read, RPC_CRED_ATIME, AGAIN),
+    KIND(WRITE, write, gf_write, SETS_FILE, AGAIN), /* but for appends: io.c */
+    KIND(FLUSH, flush, gf_flush, 0, DONE),
+    KIND(FSYNC, fsync, gf_fsync, 0, AGAIN),
+    KIND(FTRUNCATE, ftruncate, gf_ftruncate, SETS_FILE, AGAIN),
+    KIND(DISCARD, discard, gf_discard, 0, AGAIN),
+    KIND(RELEASE, release, gf_release, 0, DONE),
+    KIND(UNLINK, unlink, gf_unlink, SETS_NAME, NOT_TWICE),
+    KIND(MKDIR, mkdir, gf_mkdir, SETS_ALL, NOT_TWICE),
+    KIND(RMDIR, rmdir, gf_rmdir, SETS_NAME, NOT_TWICE),
+    KIND(OPENDIR, opendir, gf_opendir, RPC_CRED_ATIME, AGAIN),
     [GF_FOP_READDIRP] = {"READDIRP", (xdrproc_t)xdr_gf_readdirp_args, (xdrproc_t)xdr_list_res, 0,
-                         FOP_LIST_MAX},
-    KIND(RELEASEDIR, releasedir, gf_releasedir, 0),
+                         FOP_LIST_MAX, AGAIN},
+    KIND(RELEASEDIR, releasedir, gf_releasedir, 0, DONE),
 };
 
 const char *fop_name(uint32_t number)
@@ -106,10 +114,32 @@ void fop_stamp(uint8_t *credential, uint32_t number, const struct fop_context *c
     wire_put64(credential + RPC_CRED_SEC_AT, (uint64_t)now.tv_sec);
 }
 
-static void fop_done(struct xdr_call *call)
+/* ---- posting --------------------------------------------------------------------------------- */
+
+static struct fop *fop_of(struct brick_call *call)
 {
-    struct fop *fop = (struct fop *)call;
-    fop->error = call->rpc.error;
+    return (struct fop *)((char *)call - offsetof(struct fop, brick));
+}
+
+/* Whether the call goes again. */
+static bool fop_lost(struct fop *fop)
+{
+    const struct fop_kind *kind = &kinds[fop->number];
+    if (kind->if_lost == DONE && fop->call.rpc.lost && fop->brick.session->returns) {
+        fop->call.rpc.error = 0;
+        return false;
+    }
+    return brick_again(&fop->brick, kind->if_lost == AGAIN);
+}
+
+static void fop_over(struct rpc_call *rpc)
+{
+    struct fop *fop = (struct fop *)rpc;
+    if (rpc->error && fop_lost(fop))
+        return;
+    free(rpc->message.head);
+    rpc->message.head = NULL;
+    fop->error = rpc->error;
     if (!fop->error && fop->results.head.op_ret < 0) {
         int32_t err = fop->results.head.op_errno;
         fop->error = err > 0 && err < 4096 ? -err : -EIO;
@@ -117,38 +147,63 @@ static void fop_done(struct xdr_call *call)
     fop->done(fop);
 }
 
-static void fop_cancelled(struct rpc_call *call)
+/* The arguments of a call on a descriptor begin with gfid and fd. */
+static void fop_go(struct brick_call *brick)
 {
-    fop_done((struct xdr_call *)call);
+    struct fop *fop = fop_of(brick);
+    const struct remote *remote = brick->remote;
+    if (remote)
+        wire_put64(brick->rpc->message.head + fop->call.arguments_at + GF_GFID_BYTES,
+                   (uint64_t)remote->fd);
+    fop->generation = brick->session->generation;
+    rpc_post(session_connection(brick->session), brick->rpc);
 }
 
-void fop_post(struct session *s, struct fop *fop, uint32_t number, void *arguments,
-              const struct fop_context *context, void (*done)(struct fop *))
+static int fop_encode(struct fop *fop, void *arguments)
 {
-    const struct fop_kind *kind = &kinds[number];
+    const struct fop_kind *kind = &kinds[fop->number];
+    const struct fop_context *context = fop->brick.context;
+    const struct identity *identity = fop->brick.session->identity;
     const struct xdr_procedure procedure = {
-        GF_FOP_PROGRAM, GF_FOP_VERSION, number, kind->arguments, kind->results, kind->reply_max,
+        GF_FOP_PROGRAM,  GF_FOP_VERSION, fop->number,
+        kind->arguments, kind->results,  kind->reply_max,
     };
-    uint8_t credential[sizeof(s->identity->credential)];
-    struct xdr_identity identity = {
+    uint8_t credential[sizeof(identity->credential)];
+    struct xdr_identity caller = {
         credential,
-        s->identity->credential_length,
+        identity->credential_length,
         context->deadline,
         context->owner,
     };
-    memcpy(credential, s->identity->credential, s->identity->credential_length);
-    fop_stamp(credential, number, context);
-    fop->session = s;
+    memcpy(credential, identity->credential, identity->credential_length);
+    fop_stamp(credential, fop->number, context);
+    return xdr_call_encode(&fop->call, &procedure, &caller, arguments, &fop->results, NULL);
+}
+
+void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
+              void *arguments, const struct fop_context *context, void (*done)(struct fop *))
+{
+    fop->brick = (struct brick_call){
+        .session = s,
+        .remote = remote,
+        .rpc = &fop->call.rpc,
+        .context = context,
+        .go = fop_go,
+    };
     fop->number = number;
     fop->done = done;
     memset(&fop->results, 0, sizeof(fop->results));
-    if (context->cancelled) {
-        fop->call = (struct xdr_call){.rpc.done = fop_cancelled};
-        rpc_post_failed(session_connection(s), &fop->call.rpc, -ECANCELED);
-        return;
-    }
-    xdr_call_post(session_connection(s), &fop->call, &procedure, &identity, arguments,
-                  &fop->results, fop_done);
+    int error = fop_encode(fop, arguments);
+    bool ready = remote ? remote_is_open(remote) : s->state == SESSION_UP;
+    fop->call.rpc.done = fop_over;
+    if (context->cancelled)
+        error = -ECANCELED;
+    if (error || (!ready && s->returns && kinds[number].if_lost == DONE))
+        rpc_post_failed(session_connection(s), &fop->call.rpc, error);
+    else if (ready)
+        fop_go(&fop->brick);
+    else
+        brick_wait(&fop->brick);
 }
 
 int fop_request_gfid(struct dict *xdata)

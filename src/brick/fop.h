@@ -2,7 +2,7 @@
 #ifndef BRICK_FOP_H
 #define BRICK_FOP_H
 
-#include "brick/session.h"
+#include "brick/remote.h"
 #include "proto/fop.h"
 
 /* A batch of directory entries: what is asked for, by the brick's own measure (gf_dirent_t), and
@@ -20,9 +20,10 @@ struct fop_list_res {
 /** One file operation. The memory is the poster's until done() has run. */
 struct fop {
     struct xdr_call call; /* first */
-    struct session *session;
-    uint32_t number; /* GF_FOP_... */
-    int error;       /* 0, or -errno: of the connection or of the brick */
+    struct brick_call brick;
+    uint32_t number;     /* GF_FOP_... */
+    unsigned generation; /* of the session that it was last sent in */
+    int error;           /* 0, or -errno: of the connection or of the brick */
     union {
         struct {
             int32_t op_ret, op_errno;
@@ -42,20 +43,20 @@ struct fop {
     void (*done)(struct fop *fop);
 };
 
-/** What an operation carries beside its arguments. */
-struct fop_context {
-    uint64_t deadline;
-    const void *owner; /* of the calls, for rpc_cancel() */
-    bool cancelled;    /* posts no more calls: they end with -ECANCELED */
-    bool keep;         /* is not to be cancelled */
-    bool utime;        /* the volume keeps times by the clients' clocks (features/utime) */
-    bool noatime;      /* of utime: reading moves no time */
-};
+/**
+ * Posts operation @p number with @p arguments (the gf_..._args of it), which are not needed any
+ * more when this returns, as soon as the session is up; again, if its connection breaks and the
+ * table of kinds in fop.c lets it. done() runs once, by the leader.
+ * @param remote  that it is on; whose fd need not be in the arguments. NULL: none.
+ */
+void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
+              void *arguments, const struct fop_context *context, void (*done)(struct fop *));
 
-/** Posts operation @p number with @p arguments (the gf_..._args of it), which are not needed any
- *  more when this returns. done() runs once, by the leader. */
-void fop_post(struct session *s, struct fop *fop, uint32_t number, void *arguments,
-              const struct fop_context *context, void (*done)(struct fop *));
+/** Whether it may have been executed though its answer was lost: it is not to be done twice. */
+static inline bool fop_is_unknown(const struct fop *fop)
+{
+    return fop->brick.fate == FATE_UNKNOWN;
+}
 
 /** Asks for a gfid for the inode that an operation makes: the client names it, or the brick refuses
  *  (posix-entry-ops.c: posix_create, posix_mkdir, ...). @return 0 or -ENOMEM. */

@@ -21,6 +21,13 @@ const struct xdr_procedure glusterd_getspec = {
     GLUSTERD_VOLFILE_MAX,
 };
 
+static void query_free(struct glusterd_query *q)
+{
+    rpc_conn_free(q->conn);
+    q->conn = NULL;
+    dial_host_free(&q->host);
+}
+
 static void query_done(struct xdr_call *call)
 {
     struct glusterd_query *q =
@@ -29,9 +36,7 @@ static void query_done(struct xdr_call *call)
         const char *text = call->rpc.error == -ETIMEDOUT ? "no answer in time" : q->conn->why.text;
         q->error = errtext_set(&q->why, call->rpc.error, "%s: %s", q->label, text);
     }
-    dial_end(&q->dial);
-    rpc_conn_free(q->conn);
-    q->conn = NULL;
+    query_free(q);
     q->done(q);
 }
 
@@ -60,16 +65,28 @@ static const struct rpc_conn_user query_user = {query_connected, query_down, que
 
 int glusterd_ask(struct engine *e, struct glusterd_query *q, const char *host, uint16_t port)
 {
+    struct errtext why;
     q->error = 0;
+    q->host = (struct dial_host){0};
     snprintf(q->label, sizeof(q->label), "glusterd at %.255s:%u", host, port);
+    int rc = q->at ? 0 : dial_resolve(&q->host, host, &why);
+    if (rc < 0)
+        return errtext_set(&q->why, rc, "%s: %s", q->label, why.text);
     q->conn = rpc_conn_new(e, q->transport, "", &query_user, q);
-    if (!q->conn)
+    if (!q->conn) {
+        dial_host_free(&q->host);
         return errtext_set(&q->why, ENOMEM, "%s: no memory", q->label);
-    int rc = dial_start(&q->dial, q->conn, host, port, q->identity->deadline);
-    if (rc < 0) {
-        errtext_set(&q->why, rc, "%s: %s", q->label, q->conn->why.text);
-        rpc_conn_free(q->conn);
-        q->conn = NULL;
     }
-    return rc;
+    dial_start(&q->dial, q->conn, q->at ? q->at : &q->host, port, q->identity->deadline);
+    return 0;
+}
+
+void glusterd_stop(struct glusterd_query *q)
+{
+    if (!q->conn)
+        return;
+    if (q->conn->state == RPC_OPEN)
+        rpc_conn_fail(q->conn, -ESHUTDOWN); /* the call ends with it */
+    else if (q->conn->state == RPC_CONNECTING)
+        query_free(q);
 }

@@ -12,8 +12,9 @@
 /** A question on its way. The memory is the asker's until done() has been called. */
 struct glusterd_query {
     struct dial dial;
-    struct rpc_conn *conn;
-    char label[300]; /* "glusterd at host:port" */
+    struct dial_host *at, host; /* `at` NULL: the name is resolved, into `host` */
+    struct rpc_conn *conn;      /* NULL: none is under way */
+    char label[300];            /* "glusterd at host:port" */
     const struct transport_kind *transport;
     const struct xdr_procedure *procedure;
     const struct xdr_identity *identity;
@@ -31,8 +32,12 @@ extern const struct xdr_procedure glusterd_portbybrick;
 /** GETSPEC (glusterd-setvolume.c): the volfile. */
 extern const struct xdr_procedure glusterd_getspec;
 
-/** Asks; q->transport, procedure, identity (its deadline bounds the whole), arguments, results, done are set.
+/** Asks; q->transport, procedure, identity (its deadline bounds the whole), arguments, results,
+ * done are set.
  *  @return 0: done() will be called; -errno with text in q->why: it will not. */
 int glusterd_ask(struct engine *e, struct glusterd_query *q, const char *host, uint16_t port);
+/** Ends a question that is under way, if there is one, before its memory goes: done() is called
+ *  soon, with an error, or not at all. */
+void glusterd_stop(struct glusterd_query *q);
 
 #endif

@@ -65,8 +65,7 @@ int identity_take(struct identity *identity, bool groups)
     /* The form of GlusterFS's own clients (client-setvolume.c:client_setvolume); servers take any.
      */
     snprintf(identity->process_uuid, sizeof(identity->process_uuid),
-             "CTX_ID:%s-GRAPH_ID:0-PID:%d-HOST:%s-PC_NAME:libgzc-RECON_NO:-0", text, getpid(),
-             host);
+             "CTX_ID:%s-GRAPH_ID:0-PID:%d-HOST:%s-PC_NAME:libgzc", text, getpid(), host);
     identity->umask = process_umask();
     return take_credential(identity, groups);
 }

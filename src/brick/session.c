@@ -1,5 +1,6 @@
 #include "brick/session.h"
 
+#include "brick/remote.h"
 #include "brick/setvolume.h"
 #include "proto/callback.h"
 
@@ -10,32 +11,86 @@
 #include <string.h>
 
 #define RETRY_INTERVAL (100 * NSEC_PER_MSEC)
+#define RESTART_FIRST  (100 * NSEC_PER_MSEC)
+#define RESTART_MOST   (3 * NSEC_PER_SEC)
 
 static void next_connection(struct session *s);
 static void session_begin(struct session *s);
 
+/* All connections are closed. */
+static int session_go_by(struct session *s, const struct transport_kind *kind)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < s->way.nconnect && rc == 0; i++)
+        rc = rpc_conn_use(s->connections[i], kind, s->spec->path);
+    return rc;
+}
+
 /* The gateway cannot be had: starts again by the other way. */
 static bool session_fall_back(struct session *s)
 {
-    if (!s->way.fallback || s->fell_back || clock_now() >= s->deadline)
+    if (!s->way.fallback || s->fell_back || !s->host.addresses || clock_now() >= s->deadline)
         return false;
     s->fell_back = true;
-    for (unsigned i = 0; i < s->way.nconnect; i++)
-        if (rpc_conn_use(s->connections[i], s->way.fallback, s->spec->path) < 0)
-            return false;
+    s->started_before++;
+    if (session_go_by(s, s->way.fallback) < 0)
+        return false;
     session_begin(s);
     return true;
+}
+
+/* ---- coming back ----------------------------------------------------------------------------- */
+
+static void restart_fire(struct timer *timer)
+{
+    struct session *s = (struct session *)((char *)timer - offsetof(struct session, restart));
+    s->starts++;
+    s->started_before++;
+    session_start(s, clock_now() + s->way.connect_timeout);
+}
+
+/* At once; then after a while that doubles. Half of it is chance, so that not all clients of a
+ * brick that has come back are there at the same time. */
+static void session_restart(struct session *s)
+{
+    uint64_t now = clock_now(), after = 0;
+    if (s->starts) {
+        after = s->starts < 6 ? RESTART_FIRST << (s->starts - 1) : RESTART_MOST;
+        after = after / 2 + now % (after / 2);
+    }
+    timer_set(s->engine, &s->restart, now + after);
+}
+
+/* It was up. From here on it is not, for all that look: closing connections drops the lock. */
+static void session_lost(struct session *s)
+{
+    uint64_t now = clock_now();
+    s->generation++;
+    s->patience_ends = now + s->keep;
+    if (now - s->up_since >= RESTART_MOST)
+        s->starts = 0;
+    s->up_since = now;
+    brick_limit(s);
+}
+
+/* It is another brick that answers there: it is not asked again. */
+static void session_abandon(struct session *s)
+{
+    s->returns = false;
+    brick_give_up(s, -ENOTCONN);
 }
 
 /* The start has failed, or a connection broke. */
 static void session_down(struct session *s, int error, const struct errtext *why)
 {
-    bool starting = s->state != SESSION_UP && s->state != SESSION_DOWN;
-    dial_end(&s->dial);
+    bool was_up = s->state == SESSION_UP, starting = !was_up && s->state != SESSION_DOWN;
+    bool refused = s->state == SESSION_HANDSHAKE && error == -EINVAL;
     s->state = SESSION_DOWN;
     s->why = *why;
     s->up = 0;
     s->address[0] = '\0';
+    if (was_up)
+        session_lost(s);
     timer_set(s->engine, &s->retry, CLOCK_NEVER);
     for (unsigned i = 0; i < s->way.nconnect; i++) {
         struct rpc_conn *conn = s->connections[i];
@@ -44,8 +99,26 @@ static void session_down(struct session *s, int error, const struct errtext *why
             rpc_conn_fail(conn, -ENOTCONN);
         }
     }
-    if (starting && !session_fall_back(s))
+    if (starting && session_fall_back(s))
+        return;
+    if (s->returns && refused)
+        session_abandon(s);
+    else if (s->returns)
+        session_restart(s);
+    else if (starting)
         s->started(s, error);
+}
+
+static void session_is_up(struct session *s)
+{
+    s->state = SESSION_UP;
+    s->up_since = clock_now();
+    if (!s->returns) {
+        s->started(s, 0);
+        return;
+    }
+    remotes_reopen(s);
+    brick_resume(s, NULL, 0);
 }
 
 /* ---- handshake ------------------------------------------------------------------------------- */
@@ -105,7 +178,6 @@ static void session_connected(struct rpc_conn *conn, int error)
         return;
     if (error && dial_again(&s->dial))
         return;
-    dial_end(&s->dial);
     if (error) {
         struct errtext why;
         errtext_set(&why, error, "%s: cannot connect to port %u: %s", s->label, s->port,
@@ -153,18 +225,11 @@ static const struct rpc_conn_user session_user = {
 static void next_connection(struct session *s)
 {
     if (s->up == s->way.nconnect) {
-        s->state = SESSION_UP;
-        s->started(s, 0);
+        session_is_up(s);
         return;
     }
     s->state = SESSION_CONNECT;
-    struct rpc_conn *conn = s->connections[s->up];
-    int rc = dial_start(&s->dial, conn, s->spec->host, s->port, s->deadline);
-    if (rc < 0) {
-        struct errtext why;
-        errtext_set(&why, rc, "%s: %s", s->label, conn->why.text);
-        session_down(s, rc, &why);
-    }
+    dial_start(&s->dial, s->connections[s->up], &s->host, s->port, s->deadline);
 }
 
 /* ---- port ------------------------------------------------------------------------------------ */
@@ -184,6 +249,8 @@ static void port_known(struct glusterd_query *q)
     else if (port <= 0 || port > UINT16_MAX)
         error = errtext_set(&why, EPROTO, "%s: %s gave port %d", s->label, q->label, port);
     xdr_free((xdrproc_t)xdr_gf_portbybrick_res, (char *)&s->query_results);
+    if (s->state != SESSION_PORT)
+        return; /* the session was stopped meanwhile */
     if (error) {
         session_down(s, error, &why);
         return;
@@ -198,6 +265,7 @@ static void ask_port(struct session *s)
     s->query_arguments.brick = (char *)s->spec->path;
     memset(&s->query_results, 0, sizeof(s->query_results));
     s->query.arg = s;
+    s->query.at = &s->host;
     s->query.transport = &transport_tcp;
     s->query.procedure = &glusterd_portbybrick;
     s->query.identity = &s->caller;
@@ -224,16 +292,43 @@ static void session_begin(struct session *s)
         ask_port(s);
 }
 
+/* What each start begins with: the host's addresses; the way that is to be tried first. */
+static int session_prepare(struct session *s, struct errtext *why)
+{
+    int rc = s->host.addresses ? 0 : dial_resolve(&s->host, s->spec->host, why);
+    if (rc == 0 && s->fell_back && (rc = session_go_by(s, s->way.transport)) < 0)
+        errtext_set(why, rc, "no memory");
+    s->fell_back = false;
+    return rc;
+}
+
 void session_start(struct session *s, uint64_t deadline)
 {
+    struct errtext why, reason;
     s->deadline = deadline;
     s->caller = (struct xdr_identity){
         .credential = s->identity->credential,
         .credential_length = s->identity->credential_length,
         .deadline = deadline,
     };
-    s->fell_back = false;
-    session_begin(s);
+    s->state = SESSION_CONNECT;
+    int rc = session_prepare(s, &reason);
+    if (rc < 0) {
+        errtext_set(&why, rc, "%s: %s", s->label, reason.text);
+        session_down(s, rc, &why);
+    } else {
+        session_begin(s);
+    }
+}
+
+void session_keep(struct session *s, uint64_t keep)
+{
+    s->keep = keep;
+    s->returns = keep > 0;
+    if (s->returns && s->state == SESSION_DOWN) {
+        session_lost(s);
+        session_restart(s);
+    }
 }
 
 struct session *session_new(struct engine *e, const struct brick_spec *spec,
@@ -247,6 +342,9 @@ struct session *session_new(struct engine *e, const struct brick_spec *spec,
     s->identity = identity;
     s->way = *way;
     s->retry = (struct timer){.at = CLOCK_NEVER, .fire = retry_fire};
+    s->restart = (struct timer){.at = CLOCK_NEVER, .fire = restart_fire};
+    s->patience = (struct timer){.at = CLOCK_NEVER, .fire = brick_late};
+    s->waiting_end = &s->waiting;
     snprintf(s->label, sizeof(s->label), "brick %s:%s", spec->host, spec->path);
     errtext_set(&s->why, ENOTCONN, "%s: not connected yet", s->label);
     for (unsigned i = 0; i < way->nconnect; i++) {
@@ -262,12 +360,16 @@ struct session *session_new(struct engine *e, const struct brick_spec *spec,
 void session_stop(struct session *s)
 {
     s->state = SESSION_DOWN;
+    s->returns = false;
     errtext_set(&s->why, ESHUTDOWN, "%s: the volume is being unmounted", s->label);
-    dial_end(&s->dial);
     timer_remove(s->engine, &s->retry);
+    timer_remove(s->engine, &s->restart);
+    timer_remove(s->engine, &s->patience);
+    glusterd_stop(&s->query);
     for (unsigned i = 0; i < s->way.nconnect; i++)
         if (s->connections[i])
             rpc_conn_fail(s->connections[i], -ESHUTDOWN);
+    brick_give_up(s, -ESHUTDOWN);
 }
 
 void session_free(struct session *s)
@@ -277,23 +379,50 @@ void session_free(struct session *s)
     session_stop(s);
     for (unsigned i = 0; i < s->way.nconnect; i++)
         rpc_conn_free(s->connections[i]);
+    dial_host_free(&s->host);
     free(s);
 }
 
-void session_text(struct errtext *why, struct session *s, const struct rpc_call *call,
-                  const char *name, const char *object, int error)
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* Of a call that was answered, or not in time, or refused by RPC. */
+static const char *reason_of(const struct rpc_call *call, int error)
 {
-    const char *quote = object ? "'" : "", *space = object ? " " : "";
-    const char *reason = errtext_errno(error); /* as the brick has answered */
-    if (call->error && s->state == SESSION_DOWN) {
-        errtext_set(why, error, "%s%s%s%.256s%s: %s", name, space, quote, object ? object : "",
-                    quote, s->why.text);
-        return;
-    }
     if (call->error == -ETIMEDOUT)
-        reason = "no answer in time";
-    else if (call->error && call->conn->why.text[0])
-        reason = call->conn->why.text;
-    errtext_set(why, error, "%s%s%s%.256s%s: %s: %.200s", name, space, quote, object ? object : "",
-                quote, s->label, reason);
+        return "no answer in time";
+    if (call->error && call->error != -ECANCELED && call->conn->why.text[0])
+        return call->conn->why.text;
+    return errtext_errno(error); /* as the brick has answered */
+}
+
+/* s->why names the brick itself. */
+void session_text(struct errtext *why, struct session *s, const struct rpc_call *call,
+                  enum brick_fate fate, const char *name, const char *object, int error)
+{
+    char what[300];
+    if (object)
+        snprintf(what, sizeof(what), "%s '%.256s'", name, object);
+    else
+        snprintf(what, sizeof(what), "%s", name);
+    if (fate == FATE_UNKNOWN)
+        errtext_set(why, error,
+                    "%s: the connection broke while it was under way; whether it was done is not "
+                    "known: %s",
+                    what, s->why.text);
+    else if (fate == FATE_TRIES)
+        errtext_set(why, error, "%s: the connection broke each of %d times that it was sent: %s",
+                    what, BRICK_TRIES, s->why.text);
+    else if (fate == FATE_AWAY && error == -ETIMEDOUT)
+        errtext_set(why, error, "%s: no connection in time: %s", what, s->why.text);
+    else if (fate == FATE_AWAY)
+        errtext_set(why, error, "%s: no connection for %g s: %s", what,
+                    (double)s->keep / (double)NSEC_PER_SEC, s->why.text);
+    else if (fate == FATE_CLOSED)
+        errtext_set(why, error,
+                    "%s: %s: it was open when the connection broke, and cannot be opened again: %s",
+                    what, s->label, errtext_errno(error));
+    else if (call->lost || (call->error && s->state == SESSION_DOWN))
+        errtext_set(why, error, "%s: %s", what, s->why.text);
+    else
+        errtext_set(why, error, "%s: %s: %.200s", what, s->label, reason_of(call, error));
 }

@@ -25,8 +25,13 @@ static const struct xdr_procedure setvolume = {
 static int introduce(const struct session *s, struct dict *d)
 {
     const struct brick_spec *spec = s->spec;
+    char uuid[sizeof(s->identity->process_uuid) + 32];
+    /* Another one each time, as GlusterFS's clients do it: a brick that hears late of a loss would
+     * take us for the client that it is clearing away, with calls that are still under way, and
+     * mix up the descriptors of both; release 10.3 dies of it. */
+    snprintf(uuid, sizeof(uuid), "%s-RECON_NO:-%u", s->identity->process_uuid, s->started_before);
     int rc = dict_set_string(d, "remote-subvolume", spec->path);
-    rc = rc ? rc : dict_set_string(d, "process-uuid", s->identity->process_uuid);
+    rc = rc ? rc : dict_set_string(d, "process-uuid", uuid);
     rc =
         rc ? rc : dict_set_int(d, "fops-version", GF_FOP_PROGRAM); /* the number, not the version */
     rc = rc ? rc : dict_set_int(d, "mgmt-version", GF_HNDSK_PROGRAM);

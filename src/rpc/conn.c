@@ -184,6 +184,7 @@ static void call_reset(struct rpc_conn *conn, struct rpc_call *call)
     call->error = 0;
     call->op_ret = call->op_errno = 0;
     call->landed = call->staged = 0;
+    call->lost = RPC_NOT_LOST;
     call->next = NULL;
 }
 
@@ -191,6 +192,7 @@ void rpc_post(struct rpc_conn *conn, struct rpc_call *call)
 {
     call_reset(conn, call);
     if (conn->state != RPC_OPEN) {
+        call->lost = RPC_LOST_UNSENT;
         call_end(conn, call, -ENOTCONN);
         return;
     }
@@ -255,6 +257,7 @@ static bool call_withdraw(struct rpc_conn *conn, struct rpc_call *call)
     if (rc < 0)
         conn_break(conn, rc);
     conn_mark_unsent(conn);
+    conn->engine->drowsy |= conn->transport->drowsy;
     if (copied)
         call->staged = m->payload_length - payload_sent(m);
     return rc > 0 || !m->sent;
@@ -325,6 +328,11 @@ static void conn_refused(void *user, struct message *m, int error)
     struct rpc_call *call = rpc_match(conn, wire_get32(m->head + TRANSPORT_HEADROOM));
     if (call)
         conn_end(conn, call, error, false, false);
+}
+
+static void conn_forgotten(void *user, uint32_t xid)
+{
+    rpc_replied_late(user, xid);
 }
 
 /* Ends a call that was never given a slot. */
@@ -404,11 +412,24 @@ static void list_remove(struct rpc_conn **link, const struct rpc_conn *conn, siz
         *link = *(struct rpc_conn **)((char *)conn + next);
 }
 
+/* What of its calls has gone out is known until the transport is closed. */
+static void conn_lose_calls(struct rpc_conn *conn)
+{
+    for (struct rpc_call *call = conn->queue; call; call = call->next)
+        call->lost = RPC_LOST_UNSENT;
+    for (unsigned i = 0; i < RPC_SLOTS; i++) {
+        struct rpc_call *call = conn->slots[i].call;
+        if (call)
+            call->lost = call->message.queued ? RPC_LOST_UNSENT : RPC_LOST;
+    }
+}
+
 static void conn_close(struct rpc_conn *conn, int error)
 {
     struct engine *e = conn->engine;
     conn_tx_pause(conn);
     conn->state = RPC_CLOSED;
+    conn_lose_calls(conn);
     conn->transport->ops->close(conn->transport);
     list_remove(&e->connections, conn, offsetof(struct rpc_conn, next));
     timer_set(e, &conn->deadline, CLOCK_NEVER);
@@ -578,6 +599,7 @@ static const struct transport_user conn_transport_user = {
     .landed = rpc_landed,
     .collected = rpc_collected,
     .refused = conn_refused,
+    .forgotten = conn_forgotten,
 };
 
 int rpc_conn_use(struct rpc_conn *conn, const struct transport_kind *kind, const char *target)

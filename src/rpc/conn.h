@@ -51,6 +51,9 @@ struct rpc_call {
     int32_t op_ret; /* of a call that lands: READ's result */
     int32_t op_errno;
     uint32_t landed, staged; /* payload bytes of the reply, or of the call (a write's) */
+    /* It has ended with its connection; unsent: before all of it had gone out, so that the server
+     * has not executed it. */
+    enum { RPC_NOT_LOST, RPC_LOST, RPC_LOST_UNSENT } lost;
 
     /* the connection's */
     struct rpc_conn *conn;

@@ -14,6 +14,7 @@ struct xdr_call {
     struct rpc_call rpc; /* first */
     xdrproc_t xdr_results;
     void *results; /* the caller's; zeroed, then filled if rpc.error is 0; to be xdr_free()d */
+    uint32_t arguments_at; /* bytes of rpc.message.head before the arguments */
     /** The call is over: rpc.error says whether there are results. As rpc_call.done. */
     void (*done)(struct xdr_call *call);
 };
@@ -34,6 +35,16 @@ struct xdr_identity {
     uint64_t deadline;
     const void *owner; /* for rpc_cancel(); may be NULL */
 };
+
+/**
+ * Makes a call ready for rpc_post(). The poster may do so again when it is over, if it has put
+ * another function in rpc.done; which must free() rpc.message.head in the end, NULL too.
+ * @return 0; or -ENOMEM, -E2BIG (arguments exceed the protocol's bounds), which is for
+ *         rpc_post_failed().
+ */
+int xdr_call_encode(struct xdr_call *call, const struct xdr_procedure *proc,
+                    const struct xdr_identity *identity, void *arguments, void *results,
+                    void (*done)(struct xdr_call *));
 
 /**
  * Encodes and posts a call. @p arguments are not needed any more when this returns. Failures to

@@ -14,13 +14,15 @@
 static void opendir_done(struct op *op)
 {
     struct opendir_op *o = (struct opendir_op *)op;
-    o->dir->fd = o->fop.results.fd.fd;
-    o->dir->session = o->fop.session;
+    struct walk *w = &o->path.walk;
+    int64_t fd = o->fop.results.fd.fd;
     fop_free_results(&o->fop);
-    if (o->fop.error)
-        op_fail(op, &o->fop, o->path.walk.path);
-    else
-        op_finish(op, 0);
+    if (o->fop.error) {
+        op_fail(op, &o->fop, w->path);
+        return;
+    }
+    remote_opened(&o->dir->remote, &o->fop, w->stat.gfid, fd, 0, true);
+    op_finish(op, 0);
 }
 
 static void opendir_walked(struct op *op)
@@ -38,7 +40,6 @@ static void opendir_walked(struct op *op)
     }
     gf_opendir_args args = {0};
     memcpy(args.gfid, w->stat.gfid, sizeof(args.gfid));
-    memcpy(o->dir->gfid, w->stat.gfid, sizeof(o->dir->gfid));
     op_round(op, 1, opendir_done);
     op_post(op, &o->fop, op->volume->sessions[0], GF_FOP_OPENDIR, &args);
 }
@@ -49,6 +50,7 @@ static void opendir_settle(struct op *op)
     path_op_free(&o->path);
     op_settle_handle(op);
     if (op->result < 0) {
+        remote_close(&o->dir->remote);
         free(o->dir);
         o->dir = NULL;
     } else {
@@ -118,14 +120,10 @@ static void readdir_done(struct op *op)
 static void readdir_post(struct op *op)
 {
     struct dir_op *d = (struct dir_op *)op;
-    gf_readdirp_args args = {
-        .fd = d->dir->fd,
-        .offset = d->dir->offset,
-        .size = FOP_LIST_BATCH,
-    };
-    memcpy(args.gfid, d->dir->gfid, sizeof(args.gfid));
+    gf_readdirp_args args = {.offset = d->dir->offset, .size = FOP_LIST_BATCH};
+    memcpy(args.gfid, d->dir->remote.gfid, sizeof(args.gfid));
     op_round(op, 1, readdir_done);
-    op_post(op, &d->fop, d->dir->session, GF_FOP_READDIRP, &args);
+    op_post_on(op, &d->fop, &d->dir->remote, GF_FOP_READDIRP, &args);
 }
 
 void readdir_start(struct op *op)
@@ -170,10 +168,11 @@ static void closedir_done(struct op *op)
 static void closedir_go(struct op *op)
 {
     struct dir_op *d = (struct dir_op *)op;
-    gf_releasedir_args args = {.fd = d->dir->fd};
-    memcpy(args.gfid, d->dir->gfid, sizeof(args.gfid));
+    gf_releasedir_args args = {0};
+    remote_close(&d->dir->remote);
+    memcpy(args.gfid, d->dir->remote.gfid, sizeof(args.gfid));
     op_round(op, 1, closedir_done);
-    op_post(op, &d->fop, d->dir->session, GF_FOP_RELEASEDIR, &args);
+    op_post_on(op, &d->fop, &d->dir->remote, GF_FOP_RELEASEDIR, &args);
 }
 
 void closedir_start(struct op *op)

@@ -36,8 +36,7 @@ static void open_finish(struct op *op, const uint8_t *gfid, int64_t fd)
         open_fail(op, -ENOMEM); /* the brick's descriptor goes with the connection */
         return;
     }
-    file->fd = fd;
-    file->session = o->fop.session;
+    remote_opened(&file->remote, &o->fop, gfid, fd, o->flags, false);
     file->flags = o->flags;
     io_head_init(file);
     op_finish(op, 0);
@@ -63,8 +62,8 @@ static void open_created(struct op *op)
     int error = o->fop.error;
     gf_create_res res = o->fop.results.create;
     fop_free_results(&o->fop);
-    if (error == -EEXIST && !(o->flags & O_EXCL))
-        open_again(op); /* another client was faster */
+    if ((error == -EEXIST || fop_is_unknown(&o->fop)) && !(o->flags & O_EXCL))
+        open_again(op); /* another client was faster, or we were */
     else if (error)
         op_fail(op, &o->fop, o->path.walk.path);
     else
@@ -140,6 +139,7 @@ static void open_settle(struct op *op)
     path_op_free(&o->path);
     op_settle_handle(op);
     if (op->result < 0) {
+        remote_close(&o->file->remote);
         inode_put(&op->volume->inodes, o->file->inode);
         free(o->file);
         o->file = NULL;
@@ -197,7 +197,7 @@ static void file_post(struct op *op, uint32_t number, void *arguments)
 {
     struct file_op *f = file_op_of(op);
     op_round(op, 1, file_done);
-    op_post(op, &f->fop, f->file->session, number, arguments);
+    op_post_on(op, &f->fop, &f->file->remote, number, arguments);
 }
 
 void file_op_init(struct file_op *f, struct gzc_file *file)
@@ -209,7 +209,7 @@ void file_op_init(struct file_op *f, struct gzc_file *file)
 static void fsync_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_fsync_args args = {.fd = f->file->fd, .data = f->datasync};
+    gf_fsync_args args = {.data = f->datasync};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     file_post(op, GF_FOP_FSYNC, &args);
 }
@@ -232,7 +232,7 @@ void fsync_start(struct op *op)
 static void ftruncate_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_ftruncate_args args = {.fd = f->file->fd, .offset = f->length};
+    gf_ftruncate_args args = {.offset = f->length};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     file_post(op, GF_FOP_FTRUNCATE, &args);
 }
@@ -245,7 +245,7 @@ void ftruncate_start(struct op *op)
 static void discard_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_discard_args args = {.fd = f->file->fd, .offset = f->offset, .size = f->length};
+    gf_discard_args args = {.offset = f->offset, .size = f->length};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     file_post(op, GF_FOP_DISCARD, &args);
 }
@@ -259,7 +259,7 @@ void discard_start(struct op *op)
 void fstat_start(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_fstat_args args = {.fd = f->file->fd};
+    gf_fstat_args args = {0};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     op_hold(op, &f->file->handle);
     file_post(op, GF_FOP_FSTAT, &args);
@@ -277,19 +277,20 @@ static void close_done(struct op *op)
 static void close_release(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_release_args args = {.fd = f->file->fd};
+    gf_release_args args = {0};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     op_round(op, 1, close_done);
-    op_post(op, &f->release, f->file->session, GF_FOP_RELEASE, &args);
+    op_post_on(op, &f->release, &f->file->remote, GF_FOP_RELEASE, &args);
 }
 
 static void close_flush(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_flush_args args = {.fd = f->file->fd};
+    gf_flush_args args = {0};
+    remote_close(&f->file->remote);
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
     op_round(op, 1, close_release);
-    op_post(op, &f->fop, f->file->session, GF_FOP_FLUSH, &args);
+    op_post_on(op, &f->fop, &f->file->remote, GF_FOP_FLUSH, &args);
 }
 
 void close_start(struct op *op)

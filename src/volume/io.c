@@ -82,19 +82,28 @@ static uint32_t segment_size(const struct io *io, const struct transport *t)
     return io->iov.count <= t->pieces ? want : (uint32_t)iov_bytes(&io->iov, want, t->pieces);
 }
 
+/* Posts a call that is made, on the descriptor as it is now. */
+static void segment_send(struct io_segment *seg, struct rpc_conn *conn)
+{
+    const struct io *io = seg->io;
+    const struct gzc_file *file = io->file;
+    hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->inode->gfid,
+                       file->remote.fd, io->offset + seg->at, seg->want, file->io_flags);
+    rpc_post(conn, &seg->call);
+}
+
 /* Makes a call of the next part of the transfer, and posts it. */
 static void segment_post(struct io *io, struct io_segment *seg)
 {
     struct gzc_file *file = io->file;
-    struct rpc_conn *conn = session_connection(file->session);
+    struct rpc_conn *conn = session_connection(file->remote.session);
     seg->io = io;
     seg->at = io->at;
     seg->want = segment_size(io, conn->transport);
+    seg->brick.tries = seg->brick.fate = 0;
 
     memcpy(seg->head, file->head, file->head_length - HOT_IO_ARGS_BYTES);
     wire_put32(seg->head + PROC_AT, io->number);
-    hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->inode->gfid,
-                       file->fd, io->offset + seg->at, seg->want, file->io_flags);
     if (io->op.context.utime)
         fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
     seg->call.message.head = seg->head;
@@ -119,8 +128,68 @@ static void segment_post(struct io *io, struct io_segment *seg)
     io->at += seg->want;
     if (io->at < io->total)
         iov_advance(&io->iov, seg->want);
-    rpc_post(conn, &seg->call);
+    segment_send(seg, conn);
 }
+
+/* ---- when the connection is lost ------------------------------------------------------------- */
+
+static struct io_segment *segment_of(struct brick_call *brick)
+{
+    return (struct io_segment *)((char *)brick - offsetof(struct io_segment, brick));
+}
+
+static void segment_carry(struct io_segment *seg, void (*go)(struct brick_call *))
+{
+    struct io *io = seg->io;
+    seg->brick.session = io->file->remote.session;
+    seg->brick.remote = &io->file->remote;
+    seg->brick.rpc = &seg->call;
+    seg->brick.context = &io->op.context;
+    seg->brick.go = go;
+}
+
+/* Lets a segment wait that no part of the transfer has been given to: what a call can carry is
+ * known when the session is up. */
+static void segment_wait(struct io *io, struct io_segment *seg, void (*go)(struct brick_call *))
+{
+    seg->io = io;
+    seg->at = io->at;
+    seg->want = 0;
+    seg->brick.tries = seg->brick.fate = 0;
+    seg->call.message.payload_length = 0;
+    seg->call.done = segment_done;
+    segment_carry(seg, go);
+    brick_wait(&seg->brick);
+}
+
+/* Sending has moved the cursor of what is sent. */
+static void segment_repeat(struct brick_call *brick)
+{
+    struct io_segment *seg = segment_of(brick);
+    const struct io *io = seg->io;
+    if (io->number == GF_FOP_WRITE) {
+        seg->call.message.payload = iov_cursor(io->all, (size_t)io->count);
+        iov_advance(&seg->call.message.payload, seg->at);
+    }
+    segment_send(seg, session_connection(brick->session));
+}
+
+/* Appends go one after the other: which comes first decides where each lands. */
+static bool appends(const struct io *io)
+{
+    return io->file->flags & O_APPEND && io->number == GF_FOP_WRITE;
+}
+
+/* Whether a call that has an error goes again. */
+static bool segment_again(struct io_segment *seg)
+{
+    if (!seg->call.lost)
+        return false;
+    segment_carry(seg, segment_repeat);
+    return brick_again(&seg->brick, !appends(seg->io));
+}
+
+/* ---- the transfer ---------------------------------------------------------------------------- */
 
 static void io_over(struct op *op)
 {
@@ -143,8 +212,28 @@ static void io_stop(struct io *io, struct io_segment *seg, size_t got, int error
     io->gap = gap;
     io->gap_error = error;
     if (error)
-        session_text(op_why(&io->op), io->file->session, &seg->call, fop_name(io->number), NULL,
-                     error);
+        session_text(op_why(&io->op), io->file->remote.session, &seg->call, seg->brick.fate,
+                     fop_name(io->number), NULL, error);
+}
+
+static void segment_resume(struct brick_call *brick);
+
+/* The segment is free: it takes another part, if there is one and it is of use. */
+static void segment_next(struct io *io, struct io_segment *seg)
+{
+    bool more = io->at < io->total && io->gap > io->total;
+    if (more && remote_is_open(&io->file->remote))
+        segment_post(io, seg);
+    else if (more)
+        segment_wait(io, seg, segment_resume);
+    else if (--io->op.pending == 0)
+        io_over(&io->op);
+}
+
+static void segment_resume(struct brick_call *brick)
+{
+    struct io_segment *seg = segment_of(brick);
+    segment_next(seg->io, seg);
 }
 
 static void segment_done(struct rpc_call *call)
@@ -157,6 +246,9 @@ static void segment_done(struct rpc_call *call)
     counter_add(&counters->calls, 1);
 
     int error = call->error;
+    if (error && segment_again(seg))
+        return;
+    error = call->error;
     if (!error && call->op_ret < 0)
         error = call->op_errno > 0 && call->op_errno < 4096 ? -call->op_errno : -EIO;
     if (error)
@@ -164,10 +256,7 @@ static void segment_done(struct rpc_call *call)
     else if ((uint32_t)call->op_ret < seg->want)
         io_stop(io, seg, (size_t)call->op_ret, 0);
 
-    if (io->at < io->total && io->gap > io->total)
-        segment_post(io, seg);
-    else if (--io->op.pending == 0)
-        io_over(&io->op);
+    segment_next(io, seg);
 }
 
 void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct iovec *iov,
@@ -176,6 +265,8 @@ void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct
     op_init(&io->op, file->volume);
     io->file = file;
     io->number = number;
+    io->all = iov;
+    io->count = iovcnt;
     io->iov = iov_cursor(iov, (size_t)iovcnt);
     io->total = total;
     io->at = 0;
@@ -185,22 +276,31 @@ void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct
     io->borrowed = NULL;
 }
 
-/* Appends go one after the other: which comes first decides where each lands. */
-static bool appends(const struct io *io)
-{
-    return io->file->flags & O_APPEND && io->number == GF_FOP_WRITE;
-}
+static void io_resume(struct brick_call *brick);
 
 static void io_go(struct op *op)
 {
     struct io *io = (struct io *)op;
     unsigned window = appends(io) ? 1 : IO_WINDOW;
     struct io_segment *seg = &io->own;
+    if (!remote_is_open(&io->file->remote)) {
+        op->pending = 1;
+        segment_wait(io, seg, io_resume);
+        return;
+    }
     for (unsigned n = 0; seg && n < window && io->at < io->total; n++) {
         op->pending++;
         segment_post(io, seg);
         seg = io->at < io->total ? segment_borrow(io) : NULL;
     }
+}
+
+/* The segment that has waited for all of them begins anew. */
+static void io_resume(struct brick_call *brick)
+{
+    struct op *op = &segment_of(brick)->io->op;
+    op->pending = 0;
+    io_go(op);
 }
 
 void io_start(struct op *op)

@@ -21,15 +21,18 @@ struct io_segment {
     struct rpc_call call; /* first */
     struct io *io;
     struct io_segment *next;
-    size_t at;     /* in the transfer */
-    uint32_t want; /* bytes */
+    size_t at;               /* in the transfer */
+    uint32_t want;           /* bytes */
+    struct brick_call brick; /* but for tries and fate: made when it is needed, off the hot path */
     uint8_t head[RPC_HEAD_MAX];
 };
 
 struct io {
     struct op op; /* first */
     struct gzc_file *file;
-    uint32_t number;       /* GF_FOP_READ or GF_FOP_WRITE */
+    uint32_t number;         /* GF_FOP_READ or GF_FOP_WRITE */
+    const struct iovec *all; /* the transfer's */
+    int count;
     struct iov_cursor iov; /* of the next segment */
     size_t total, at;      /* bytes of the transfer; of those that segments were made for */
     uint64_t offset;       /* of the transfer, in the file */

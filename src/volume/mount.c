@@ -182,6 +182,7 @@ static int bricks_start(struct gzc_volume *v)
         .gateway = v->rdma ? v->uri.servers[0].port : 0,
         .fallback = v->uri.fallback ? &transport_tcp : NULL,
         .nconnect = (unsigned)v->uri.nconnect,
+        .connect_timeout = v->connect_timeout,
     };
     v->sessions = calloc(n, sizeof(struct session *));
     for (size_t i = 0; v->sessions && i < n; i++) {
@@ -201,6 +202,13 @@ static int bricks_start(struct gzc_volume *v)
         session_start(v->sessions[i], clock_now() + v->connect_timeout);
     engine_wait(&v->engine, &start.waiter);
     return start.error;
+}
+
+/* The mount is made: from here on a brick that is lost comes back. */
+static void bricks_keep(struct gzc_volume *v)
+{
+    for (size_t i = 0; i < v->topology.nbricks; i++)
+        session_keep(v->sessions[i], (uint64_t)v->uri.reconnect_timeout_ms * NSEC_PER_MSEC);
 }
 
 /* The root answers: the brick speaks our version of the protocol and lets us in. */
@@ -270,6 +278,8 @@ static int mount_locked(struct gzc_volume *v)
         rc = take_identity(v, false);
     rc = rc ? rc : bricks_start(v);
     rc = rc ? rc : root_lookup(v);
+    if (rc == 0)
+        bricks_keep(v);
     v->mounted = rc == 0;
     return rc;
 }

@@ -45,7 +45,14 @@ static void post_done(struct fop *fop)
 void op_post(struct op *op, struct fop *fop, struct session *s, uint32_t number, void *arguments)
 {
     fop->arg = op;
-    fop_post(s, fop, number, arguments, &op->context, post_done);
+    fop_post(s, NULL, fop, number, arguments, &op->context, post_done);
+}
+
+void op_post_on(struct op *op, struct fop *fop, struct remote *remote, uint32_t number,
+                void *arguments)
+{
+    fop->arg = op;
+    fop_post(remote->session, remote, fop, number, arguments, &op->context, post_done);
 }
 
 void op_finish(struct op *op, int64_t result)
@@ -62,8 +69,8 @@ void op_finish(struct op *op, int64_t result)
 
 void op_fail(struct op *op, struct fop *fop, const char *object)
 {
-    session_text(op_why(op), fop->session, &fop->call.rpc, fop_name(fop->number), object,
-                 fop->error);
+    session_text(op_why(op), fop->brick.session, &fop->call.rpc, fop->brick.fate,
+                 fop_name(fop->number), object, fop->error);
     op_finish(op, fop->error);
 }
 
@@ -137,12 +144,16 @@ void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t e
 static void cancel_run(struct task *task)
 {
     struct op *op = (struct op *)((char *)task - offsetof(struct op, cancel));
+    struct gzc_volume *v = op->volume;
     if (op->finished)
         return;
-    if (op->span.order && op->span.waits)
+    if (op->span.order && op->span.waits) {
         turn_give_up(op, -ECANCELED);
-    else
-        rpc_cancel(&op->volume->engine, op);
+        return;
+    }
+    rpc_cancel(&v->engine, op);
+    for (size_t i = 0; i < v->topology.nbricks; i++)
+        brick_cancel(v->sessions[i], op);
 }
 
 int op_cancel(struct op *op)

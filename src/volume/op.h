@@ -50,6 +50,9 @@ struct errtext *op_why(struct op *op);
 void op_round(struct op *op, unsigned calls, void (*step)(struct op *op));
 /** Posts one call of the round. @p arguments are not needed any more when this returns. */
 void op_post(struct op *op, struct fop *fop, struct session *s, uint32_t number, void *arguments);
+/** The same, on what is open; its fd need not be in the arguments. */
+void op_post_on(struct op *op, struct fop *fop, struct remote *remote, uint32_t number,
+                void *arguments);
 
 /** Ends the operation. */
 void op_finish(struct op *op, int64_t result);

@@ -4,7 +4,7 @@ static void ping_done(struct rpc_call *call)
 {
     struct ping_op *p = (struct ping_op *)((char *)call - offsetof(struct ping_op, call));
     if (call->error)
-        session_text(op_why(&p->op), p->session, call, "PING", NULL, call->error);
+        session_text(op_why(&p->op), p->session, call, FATE_PLAIN, "PING", NULL, call->error);
     else
         *p->nanoseconds = clock_now() - p->begun;
     op_finish(&p->op, call->error);

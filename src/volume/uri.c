@@ -280,6 +280,7 @@ static const struct option {
     {"timeout", SECONDS, 1, 86400000, AT(timeout_ms), NULL, false},
     {"connect_timeout", SECONDS, 1, 86400000, AT(connect_timeout_ms), NULL, false},
     {"ping_timeout", SECONDS, 0, 86400000, AT(ping_timeout_ms), NULL, false},
+    {"reconnect_timeout", SECONDS, 0, 86400000, AT(reconnect_timeout_ms), NULL, false},
     {"nconnect", COUNT, 1, 16, AT(nconnect), NULL, false},
     {"busy_poll_us", COUNT, 0, 1000000, AT(busy_poll_us), "adaptive", false},
     {"ordered", COUNT, 0, 1, AT(ordered), NULL, false},
@@ -310,8 +311,8 @@ static int parse_option(struct span name, struct gzc_uri *uri, unsigned *seen, s
     if (o == options + NOPTIONS)
         return errtext_set(why, EINVAL,
                            "URI: unknown option '%.*s'; known are timeout, connect_timeout, "
-                           "ping_timeout, nconnect, busy_poll_us, ordered, volume_id, fallback, "
-                           "rdma_trust, rdma_cache_mb, rdma_credits",
+                           "ping_timeout, reconnect_timeout, nconnect, busy_poll_us, ordered, "
+                           "volume_id, fallback, rdma_trust, rdma_cache_mb, rdma_credits",
                            SHOW(name));
     if (*seen & 1U << (o - options))
         return errtext_set(why, EINVAL, "URI: option '%s' is given twice", o->name);
@@ -416,6 +417,7 @@ int uri_parse(const char *text, struct gzc_uri *uri, struct errtext *why)
     *uri = (struct gzc_uri){.timeout_ms = 1800000, /* frame-timeout of protocol/client */
                             .connect_timeout_ms = 10000,
                             .ping_timeout_ms = -1,
+                            .reconnect_timeout_ms = 42000,
                             .nconnect = 1,
                             .busy_poll_us = -1,
                             .ordered = 1,

@@ -36,7 +36,8 @@ struct gzc_uri {
     char *path;        /* inside the volume; begins with '/' */
 
     int timeout_ms, connect_timeout_ms;
-    int ping_timeout_ms; /* 0: no pings; -1: not given */
+    int ping_timeout_ms;      /* 0: no pings; -1: not given */
+    int reconnect_timeout_ms; /* 0: a brick that is lost stays so */
     int nconnect;
     int busy_poll_us; /* -1: adaptive */
     int ordered;      /* keep the order of overlapping transfers */

@@ -3,7 +3,7 @@
 #define VOLUME_VOLUME_H
 
 #include "base/errtext.h"
-#include "brick/session.h"
+#include "brick/remote.h"
 #include "gzc.h"
 #include "proto/dirlist.h"
 #include "rpc/engine.h"
@@ -71,10 +71,9 @@ struct io_counters {
 struct gzc_file {
     struct handle handle; /* first */
     struct gzc_volume *volume;
-    struct session *session;
+    struct remote remote;
     struct inode *inode;
-    int flags;  /* as opened */
-    int64_t fd; /* the brick's */
+    int flags; /* as opened */
     struct errtext why;
     struct io_counters io;
     uint32_t head_length;
@@ -85,9 +84,7 @@ struct gzc_file {
 struct gzc_dir {
     struct handle handle; /* first */
     struct gzc_volume *volume;
-    struct session *session;
-    uint8_t gfid[16];
-    int64_t fd;
+    struct remote remote;
     struct errtext why;
     uint8_t *list;          /* the present batch of entries, still encoded */
     struct dirlist entries; /* those of it that are still to be given out */

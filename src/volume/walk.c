@@ -122,7 +122,7 @@ static void walk_found(struct op *op)
         gf_readlink_args args = {.size = PATH_MAX};
         memcpy(args.gfid, w->stat.gfid, sizeof(args.gfid));
         op_round(op, 1, walk_linked);
-        op_post(op, fop, fop->session, GF_FOP_READLINK, &args);
+        op_post(op, fop, fop->brick.session, GF_FOP_READLINK, &args);
     } else if (through && !S_ISDIR(w->stat.mode)) {
         walk_fail(p, -ENOTDIR);
     } else if (walk_last(w)) {

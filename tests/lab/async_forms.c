@@ -280,10 +280,11 @@ Test(async_forms, without_the_brick)
     struct gzc_dirent entry;
     struct stat st;
     uint64_t ns;
-    char c[8];
+    char c[8], uri[sizeof(brick.uri) + 32];
     struct iovec iov = {c, 8};
     cr_assert_eq(lab_brick_start(&brick, NULL), 0);
-    cr_assert_eq(gzc_mount(brick.uri, &v), 0, "%s", volume_text(v));
+    snprintf(uri, sizeof(uri), "%s?reconnect_timeout=0", brick.uri);
+    cr_assert_eq(gzc_mount(uri, &v), 0, "%s", volume_text(v));
     for (int i = 0; i < 3; i++) {
         files[i] = open_file(v, "/f", O_CREAT | O_RDWR);
         cr_assert_eq(gzc_opendir(v, "/", &dirs[i]), 0);

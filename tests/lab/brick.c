@@ -83,7 +83,7 @@ Test(brick, down)
 Test(brick, killed_while_in_use)
 {
     begin(NULL);
-    gzc_volume *v = expect_mount(0, NULL, brick.uri, "?nconnect=3");
+    gzc_volume *v = expect_mount(0, NULL, brick.uri, "?nconnect=3&reconnect_timeout=0");
     gzc_file *f = open_file(v, "/f", O_CREAT | O_RDWR);
     char c = 'x', text[512];
     struct stat st;
@@ -105,7 +105,7 @@ Test(brick, killed_while_in_use)
 Test(brick, stopped_while_in_use_is_noticed_by_ping)
 {
     begin(NULL);
-    gzc_volume *v = expect_mount(0, NULL, brick.uri, "?ping_timeout=0.4");
+    gzc_volume *v = expect_mount(0, NULL, brick.uri, "?ping_timeout=0.4&reconnect_timeout=0");
     gzc_file *f = open_file(v, "/f", O_CREAT | O_RDWR);
     struct timespec start;
     char c = 'x';

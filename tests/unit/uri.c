@@ -80,8 +80,8 @@ Test(uri, good)
 #define KNOWN_SCHEMES                                                                              \
     "known are gluster, gluster+tcp, gluster+rdma, gluster+brick, gluster+brick+rdma, file"
 #define KNOWN_OPTIONS                                                                              \
-    "known are timeout, connect_timeout, ping_timeout, nconnect, busy_poll_us, ordered, "          \
-    "volume_id, fallback, rdma_trust, rdma_cache_mb, rdma_credits"
+    "known are timeout, connect_timeout, ping_timeout, reconnect_timeout, nconnect, "              \
+    "busy_poll_us, ordered, volume_id, fallback, rdma_trust, rdma_cache_mb, rdma_credits"
 #define R "gluster+rdma://s/v?"
 #define G "gluster://s/v?"
 #define B "gluster+brick://h:1/b?"
@@ -228,6 +228,7 @@ Test(uri, defaults)
     cr_expect_eq(u.timeout_ms, 1800000);
     cr_expect_eq(u.connect_timeout_ms, 10000);
     cr_expect_eq(u.ping_timeout_ms, -1);
+    cr_expect_eq(u.reconnect_timeout_ms, 42000);
     cr_expect_eq(u.nconnect, 1);
     cr_expect_eq(u.busy_poll_us, -1);
     cr_expect_eq(u.ordered, 1);
@@ -243,12 +244,13 @@ Test(uri, options)
     struct errtext why = {0};
     cr_assert_eq(
         uri_parse(B "nconnect=16&timeout=0.5&connect_timeout=86400&ping_timeout=0&"
-                    "volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50&ordered=0",
+                    "reconnect_timeout=1.5&volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50&ordered=0",
                   &u, &why),
         0, "%s", why.text);
     cr_expect_eq(u.timeout_ms, 500);
     cr_expect_eq(u.connect_timeout_ms, 86400000);
     cr_expect_eq(u.ping_timeout_ms, 0);
+    cr_expect_eq(u.reconnect_timeout_ms, 1500);
     cr_expect_eq(u.nconnect, 16);
     cr_expect_eq(u.busy_poll_us, 50);
     cr_expect_eq(u.ordered, 0);

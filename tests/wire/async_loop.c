@@ -176,7 +176,7 @@ Test(async_loop, a_connection_that_breaks)
         struct guard g;
         struct told told = {.memory = &g, .take = REVOKE_IT};
         struct late late = {0};
-        rig_up(&rig, NULL, "", 1000);
+        rig_up(&rig, NULL, "?reconnect_timeout=0", 1000);
         rig_hook(&rig, late_hook, &late);
         guard_make_one(&g, 100);
         told_read(&rig, &told, 0);

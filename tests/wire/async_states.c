@@ -222,7 +222,7 @@ void end_half_sent_and_break(enum ending by)
     struct guard g;
     struct told told = {.memory = &g, .take = REVOKE_IT}, next = {0};
     struct stat st;
-    rig_up(&rig, &small_sockets, "", 0);
+    rig_up(&rig, &small_sockets, "?reconnect_timeout=0", 0);
     guard_make_one(&g, 5 * MIB);
     guard_fill(&g, 0);
     stop_reading(&rig);

@@ -136,7 +136,7 @@ static void cut_connection(size_t cut, bool reset, bool write)
     struct ending ending = {cut, reset};
     const size_t lengths[] = {1, 40, 0, 23};
     char text[512];
-    rig_up(&rig, NULL, "?timeout=20", 1000);
+    rig_up(&rig, NULL, "?timeout=20&reconnect_timeout=0", 1000);
     guard_make(&g, lengths, 4);
     rig_hook(&rig, end_connection, &ending);
     ssize_t n = write ? gzc_pwritev(rig.file, g.iov, 4, 100) : gzc_preadv(rig.file, g.iov, 4, 100);
@@ -193,7 +193,7 @@ Test(calls, connection_ends_in_a_transfer)
     struct rig rig;
     struct guard g;
     unsigned seen = 0;
-    rig_up(&rig, NULL, "?timeout=20", 4 << 20);
+    rig_up(&rig, NULL, "?timeout=20&reconnect_timeout=0", 4 << 20);
     guard_make_one(&g, 3 << 20);
     rig_hook(&rig, end_at_the_second, &seen);
     cr_assert_eq(gzc_preadv(rig.file, g.iov, 1, 5), 1 << 20);
@@ -237,7 +237,7 @@ Test(calls, dead_brick_that_ignores_pings)
     struct guard g;
     struct peer_counts counts;
     double start;
-    rig_up(&rig, NULL, "?timeout=60&ping_timeout=0.3", 1000);
+    rig_up(&rig, NULL, "?timeout=60&ping_timeout=0.3&reconnect_timeout=0", 1000);
     guard_make_one(&g, 64);
     rig_hook(&rig, rig_never_answer, NULL);
     start = rig_seconds();
@@ -293,7 +293,7 @@ Test(calls, oversized_record)
         struct guard g;
         struct stat st;
         uint32_t mark = marks[i / 2];
-        rig_up(&rig, NULL, "?timeout=60", 1000);
+        rig_up(&rig, NULL, "?timeout=60&reconnect_timeout=0", 1000);
         guard_make_one(&g, 64);
         rig_hook(&rig, oversize, &mark);
         ssize_t n = i % 2 ? gzc_fstat(rig.file, &st) : gzc_preadv(rig.file, g.iov, 1, 0);

@@ -81,7 +81,8 @@ static void conn_flush(struct peer_conn *conn)
     }
     if (conn->fd < 0)
         return;
-    memmove(conn->out, conn->out + done, conn->out_length - done);
+    if (done)
+        memmove(conn->out, conn->out + done, conn->out_length - done);
     conn->out_length -= done;
     if (conn->closing && conn->out_length == 0)
         conn_gone(conn);
@@ -204,6 +205,53 @@ void peer_deafen(struct peer_conn *conn, bool deaf)
 struct peer_conn *peer_latest(struct peer *p)
 {
     return p->connections;
+}
+
+/* At p->self, which has the port then. */
+static bool open_listener(struct peer *p)
+{
+    socklen_t length = sizeof(p->self);
+    int on = 1;
+    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (p->listener < 0)
+        return false;
+    setsockopt(p->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* Connections inherit it, in time for the window that the handshake announces. */
+    if (p->options.receive_buffer)
+        setsockopt(p->listener, SOL_SOCKET, SO_RCVBUF, &p->options.receive_buffer, sizeof(int));
+    return bind(p->listener, (struct sockaddr *)&p->self, sizeof(p->self)) == 0 &&
+           listen(p->listener, 64) == 0 &&
+           getsockname(p->listener, (struct sockaddr *)&p->self, &length) == 0;
+}
+
+void peer_restart(struct peer *p, bool reset)
+{
+    for (struct peer_conn *c = p->connections; c; c = c->next) {
+        if (c->fd < 0)
+            continue;
+        if (reset)
+            peer_reset(c);
+        else
+            peer_close(c);
+    }
+    for (int64_t fd = p->first_fd; fd < PEER_FDS; fd++) {
+        if (p->fds[fd])
+            p->first_fd = fd + 1;
+        p->fds[fd] = NULL;
+    }
+    p->counts.open_fds = 0;
+}
+
+void peer_listen(struct peer *p, bool listens)
+{
+    if (listens == (p->listener >= 0))
+        return;
+    if (listens && !open_listener(p))
+        peer_complain(p, "cannot listen on the port again");
+    p->mute = !listens;
+    wake(p);
+    while (p->mute && p->listener >= 0) /* closed here, the poll() under way would keep it open */
+        pthread_cond_wait(&p->changed, &p->lock);
 }
 
 /* ---- what comes in --------------------------------------------------------------------------- */
@@ -338,6 +386,10 @@ static void *run(void *arg)
     struct peer_conn *conns[CONNS];
     pthread_mutex_lock(&p->lock);
     while (!p->stop) {
+        if (p->mute && p->listener >= 0) {
+            close(p->listener);
+            p->listener = -1;
+        }
         for (struct peer_conn *c = p->connections; c; c = c->next)
             conn_dispatch(c);
         pthread_cond_broadcast(&p->changed);
@@ -371,22 +423,11 @@ static void *run(void *arg)
 
 static bool open_sockets(struct peer *p)
 {
-    socklen_t length = sizeof(p->self);
-    int on = 1;
     p->self = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(p->options.port)};
     if (inet_pton(AF_INET, p->address, &p->self.sin_addr) != 1)
         return false;
     p->wake = eventfd(0, EFD_CLOEXEC);
-    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (p->wake < 0 || p->listener < 0)
-        return false;
-    setsockopt(p->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    /* Connections inherit it, in time for the window that the handshake announces. */
-    if (p->options.receive_buffer)
-        setsockopt(p->listener, SOL_SOCKET, SO_RCVBUF, &p->options.receive_buffer, sizeof(int));
-    return bind(p->listener, (struct sockaddr *)&p->self, sizeof(p->self)) == 0 &&
-           listen(p->listener, 64) == 0 &&
-           getsockname(p->listener, (struct sockaddr *)&p->self, &length) == 0;
+    return p->wake >= 0 && open_listener(p);
 }
 
 static void peer_free(struct peer *p)

@@ -229,6 +229,12 @@ bool peer_taken(const struct peer_conn *conn, size_t at, void *to, size_t n);
 int peer_client_fd(struct peer_conn *conn);
 /** The connection accepted last; NULL: none yet. */
 struct peer_conn *peer_latest(struct peer *p);
+/** As if the brick's process had been killed and started again: all connections end, with RST if
+ *  @p reset, and nothing is open; descriptors have other numbers from here on. Files stay. */
+void peer_restart(struct peer *p, bool reset);
+/** Stops listening, so that nobody can connect; or listens again, on the same port. Not from the
+ *  hook. */
+void peer_listen(struct peer *p, bool listens);
 
 /* ---- the peer -------------------------------------------------------------------------------- */
 

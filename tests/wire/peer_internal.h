@@ -40,6 +40,7 @@ struct peer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* with CLOCK_MONOTONIC */
     int listener, wake;
+    bool mute; /* the listener is, or is about to be, closed */
     bool stop;
     struct peer_options options;
     char address[64];
@@ -48,6 +49,7 @@ struct peer {
     struct peer_node *nodes;
     uint32_t next_gfid;
     struct peer_node *fds[PEER_FDS];
+    int64_t first_fd; /* those below are of processes that were killed */
     struct peer_counts counts;
     char complaint[512];
 };

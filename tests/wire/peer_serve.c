@@ -79,7 +79,7 @@ void peer_refuse(struct peer_call *call, int32_t op_errno, struct peer_record *r
 
 static int64_t fd_open(struct peer *p, struct peer_node *node)
 {
-    for (int64_t fd = 0; fd < PEER_FDS; fd++) {
+    for (int64_t fd = p->first_fd; fd < PEER_FDS; fd++) {
         if (p->fds[fd])
             continue;
         p->fds[fd] = node;

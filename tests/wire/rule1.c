@@ -248,7 +248,7 @@ Test(rule1, half_sent_write_on_a_connection_that_breaks)
     struct rig rig;
     struct guard g;
     struct stat st;
-    rig_up(&rig, &small_sockets, "?timeout=0.2", 0);
+    rig_up(&rig, &small_sockets, "?timeout=0.2&reconnect_timeout=0", 0);
     guard_make_one(&g, 4 << 20);
     stop_reading(&rig);
     cr_assert_eq(gzc_pwritev(rig.file, g.iov, 1, 0), -ETIMEDOUT);

@@ -285,7 +285,7 @@ Test(rule3, child_down_ends_the_calls)
     struct rig rig;
     struct guard g;
     struct callbacks c = {.proc = 7};
-    rig_up(&rig, NULL, "?timeout=20", 1000);
+    rig_up(&rig, NULL, "?timeout=20&reconnect_timeout=0", 1000);
     guard_make_one(&g, SIZE);
     rig_hook(&rig, call_back, &c);
     ssize_t n = gzc_preadv(rig.file, g.iov, 1, 0);

@@ -203,9 +203,10 @@ static int attacked(struct attack *a, const char **what)
     cr_assert_not_null(peer, "%s", strerror(errno));
     rig_fill(peer_add_file(peer, RIG_FILE), 0, 1000);
     peer_add_link(peer, "link", RIG_FILE);
-    peer_uri(peer, "?timeout=20&connect_timeout=20", uri, sizeof(uri));
+    peer_uri(peer, "?timeout=20&connect_timeout=20&reconnect_timeout=0", uri, sizeof(uri));
     if (from_glusterd)
-        snprintf(uri, sizeof(uri), "gluster://%s/v?timeout=20&connect_timeout=20", address);
+        snprintf(uri, sizeof(uri),
+                 "gluster://%s/v?timeout=20&connect_timeout=20&reconnect_timeout=0", address);
     a->done = a->changed = a->waits = false;
     *what = "gzc_mount";
     int rc = gzc_mount(uri, &volume);

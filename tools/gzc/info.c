@@ -30,6 +30,10 @@ static const struct counter {
     {"receive_syscalls", offsetof(struct gzc_stats, receive_syscalls)},
     {"send_syscalls", offsetof(struct gzc_stats, send_syscalls)},
     {"wait_syscalls", offsetof(struct gzc_stats, wait_syscalls)},
+    {"work_requests", offsetof(struct gzc_stats, work_requests)},
+    {"doorbells", offsetof(struct gzc_stats, doorbells)},
+    {"completions", offsetof(struct gzc_stats, completions)},
+    {"registrations", offsetof(struct gzc_stats, registrations)},
 };
 #define COUNTERS (sizeof(counters) / sizeof(*counters))
 
@@ -61,7 +65,8 @@ static void print_brick(int index, const struct gzc_brick_info *b)
         print_field("  State:       not connected: ", b->error);
         return;
     }
-    printf("  State:       connected, %u connection%s\n", b->connections,
+    printf("  State:       connected by %s, %u connection%s\n",
+           strcmp(b->transport, "rdma") == 0 ? "RDMA" : "TCP", b->connections,
            b->connections == 1 ? "" : "s");
     print_field("  Address:     ", b->address);
 }
@@ -102,6 +107,7 @@ static void report_brick(json_t *bricks, const struct gzc_brick_info *b)
     json_set_bytes(brick, "host", b->host);
     json_set_bytes(brick, "path", b->path);
     json_set_bytes(brick, "address", b->address);
+    json_set_bytes(brick, "transport", b->transport);
     json_set_bytes(brick, "error", b->error);
     json_object_set_new(brick, "connected", json_boolean(b->connected));
     json_set_number(brick, "connections", b->connections);

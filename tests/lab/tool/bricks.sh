@@ -4,7 +4,7 @@
 test_info() {
     right gzc info "$LAB_BRICK_URI?timeout=77"
     grep -q "^Brick 1: *$LAB_BRICK_HOST:$LAB_BRICK_PATH\$" out
-    grep -q '^  State: *connected, 1 connection$' out
+    grep -q '^  State: *connected by TCP, 1 connection$' out
     grep -q "^  Address: *$LAB_BRICK_HOST:$LAB_BRICK_PORT\$" out
     grep -q '^  timeout = 77$' out
     grep -Eq '^  calls +[1-9]' out

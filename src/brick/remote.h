@@ -1,0 +1,44 @@
+/*
+ * What a brick has open for us. A descriptor is lost with the session that it was opened in, and is
+ * opened again, by gfid, as soon as the next one is up: calls on it wait for that.
+ *
+ *   the session's generation:  0 ---- broken ---> 1 ---- broken ---> 2
+ *   the descriptor's:          0 ---------------- 0 --- reopened --> 2: open
+ */
+#ifndef BRICK_REMOTE_H
+#define BRICK_REMOTE_H
+
+#include "brick/session.h"
+
+struct fop;
+
+struct remote {
+    struct session *session;
+    int64_t fd;          /* the brick's */
+    unsigned generation; /* of the session, that fd is of */
+    uint32_t flags;      /* to open it again with */
+    bool directory;
+    uint8_t gfid[16];
+    struct reopen *reopen; /* being opened again */
+    struct remote *next, **link;
+};
+
+/** @p fop has opened a file or directory. It is kept open until remote_close(). */
+void remote_opened(struct remote *r, const struct fop *fop, const uint8_t *gfid, int64_t fd,
+                   int flags, bool directory);
+/** It is not opened again from here on. Nothing is sent. May be called on a zeroed one, and again
+ *  and again. */
+void remote_close(struct remote *r);
+
+/** Whether fd is open. */
+static inline bool remote_is_open(const struct remote *r)
+{
+    return r->generation == r->session->generation;
+}
+
+/** Opens it again, unless that is under way already; then calls on it go, or end. */
+void remote_reopen(struct remote *r);
+/** The session is up again: all of them. */
+void remotes_reopen(struct session *s);
+
+#endif

@@ -1,0 +1,112 @@
+/* Bricks of the tests' own: one that calls its clients, and one that goes away. */
+#include "tests/guest/gateway_client.h"
+#include "tests/lab/lab.h"
+#include "tests/lab/volume.h"
+
+#include "proto/callback.h"
+#include "proto/rpc_msg.h"
+
+#include <criterion/criterion.h>
+
+static struct lab_brick brick;
+static struct gateway_process gateway;
+static struct gc c;
+static uint8_t gfid[16];
+
+TestSuite(gateway_brick, .timeout = 120);
+
+/* What gateway_client.c finds the brick by. */
+static void begin(const struct lab_brick_options *options, const struct gc_options *client)
+{
+    char port[8];
+    cr_assert_eq(lab_brick_start(&brick, options), 0);
+    snprintf(port, sizeof(port), "%u", brick.port);
+    setenv("LAB_BRICK_URI", brick.uri, 1);
+    setenv("LAB_BRICK_PATH", brick.path, 1);
+    setenv("LAB_BRICK_HOST", brick.host, 1);
+    setenv("LAB_BRICK_PORT", port, 1);
+    gc_file("file", 10000, gfid);
+    gateway_start(&gateway, NULL);
+    gc_open(&c, client);
+}
+
+static void end(void)
+{
+    gc_close(&c);
+    gateway_stop(&gateway);
+    cr_assert_eq(lab_brick_stop(&brick), 0);
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------- */
+
+static void expect_callback(unsigned number)
+{
+    struct rpc_callback call;
+    struct gc_event e = gc_expect(&c);
+    cr_assert_eq(e.immediate, number << RDMA_SLOT_BITS | RDMA_CALLBACK_SLOT);
+    cr_assert_eq(e.head.kind, RDMA_SLOT_CALLBACK);
+    cr_assert_eq(rpc_callback_parse(e.message, e.head.message, &call), 0);
+    cr_assert_eq(call.program, GF_CBK_PROGRAM);
+    cr_assert_eq(call.procedure, GF_CBK_CACHE_INVALIDATION);
+}
+
+/* Another client writes to the file that this one has read, many times. The brick tells it each
+ * time: as many as there are slots at once, the others when those have been taken in. */
+Test(gateway_brick, callbacks_wait_for_slots)
+{
+    enum { N = 11, SLOTS = 4 };
+    char path[PATH_MAX];
+    begin(&(struct lab_brick_options){.options = {"upcall.cache-invalidation=on"}},
+          &(struct gc_options){.callbacks = SLOTS, .slot = 1024});
+    snprintf(path, sizeof(path), "/%s", strrchr(gc_file("shared", 5000, gfid), '/') + 1);
+    gc_expect_works(&c, gfid);
+    gzc_volume *v = mount_brick("");
+    gzc_file *f = open_file(v, path, O_RDWR);
+    for (unsigned i = 0; i < N; i++)
+        cr_assert_eq(gzc_pwrite(f, "x", 1, 4999), 1);
+    for (unsigned i = 0; i < SLOTS; i++)
+        expect_callback(i);
+    gateway_await(&gateway, "callbacks_kept", N - SLOTS);
+    cr_assert_eq(gc_wait(&c, 0).kind, GC_NOTHING);
+    gc_credit(&c, 1);
+    expect_callback(SLOTS);
+    c.callbacks_taken = SLOTS; /* told with a call */
+    for (unsigned i = 0; i < 2; i++)
+        gc_credit(&c, c.callbacks_taken);
+    for (unsigned i = SLOTS + 1; i < 2 * SLOTS; i++)
+        expect_callback(i);
+    gc_credit(&c, 2 * SLOTS);
+    for (unsigned i = 2 * SLOTS; i < N; i++)
+        expect_callback(i);
+    gc_credit(&c, N);
+    cr_assert_eq(gateway_stat(&gateway, "callbacks"), N);
+    gc_expect_works(&c, gfid);
+    cr_assert_eq(gzc_close(f), 0);
+    cr_assert_eq(gzc_unmount(v), 0);
+    end();
+}
+
+/* ---- a brick that goes away ------------------------------------------------------------------ */
+
+Test(gateway_brick, its_clients_are_disconnected_and_come_back)
+{
+    begin(NULL, NULL);
+    gc_expect_works(&c, gfid);
+    lab_brick_kill(&brick);
+    gc_expect_lost(&c);
+    gc_close(&c);
+    gateway_await(&gateway, "ended_brick", 1);
+
+    cr_assert_eq(gc_connect(&c, NULL), 0);
+    struct gc_event e = gc_attach(&c, brick.path);
+    cr_assert_eq(e.head.kind, RDMA_SLOT_ERROR);
+    cr_assert_eq(e.head.code, RDMA_ERROR_UNREACHABLE);
+    gc_expect_lost(&c);
+    gc_close(&c);
+
+    cr_assert_eq(lab_brick_restart(&brick), 0);
+    gc_open(&c, NULL);
+    gc_expect_works(&c, gfid);
+    cr_assert_eq(gateway_stat(&gateway, "clients"), 1);
+    end();
+}
