@@ -7,6 +7,8 @@
 #include "proto/rpc_msg.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 static struct lab_brick brick;
 static struct gateway_process gateway;
@@ -16,7 +18,7 @@ static uint8_t gfid[16];
 TestSuite(gateway_brick, .timeout = 120);
 
 /* What gateway_client.c finds the brick by. */
-static void begin(const struct lab_brick_options *options, const struct gc_options *client)
+static void brick_start(const struct lab_brick_options *options)
 {
     char port[8];
     cr_assert_eq(lab_brick_start(&brick, options), 0);
@@ -25,6 +27,11 @@ static void begin(const struct lab_brick_options *options, const struct gc_optio
     setenv("LAB_BRICK_PATH", brick.path, 1);
     setenv("LAB_BRICK_HOST", brick.host, 1);
     setenv("LAB_BRICK_PORT", port, 1);
+}
+
+static void begin(const struct lab_brick_options *options, const struct gc_options *client)
+{
+    brick_start(options);
     gc_file("file", 10000, gfid);
     gateway_start(&gateway, NULL);
     gc_open(&c, client);
@@ -109,4 +116,52 @@ Test(gateway_brick, its_clients_are_disconnected_and_come_back)
     gc_expect_works(&c, gfid);
     cr_assert_eq(gateway_stat(&gateway, "clients"), 1);
     end();
+}
+
+/* ---- a device that goes away ----------------------------------------------------------------- */
+
+/* A client in a process of its own, made before this one has opened any device: who has one open
+ * keeps it from going. */
+static pid_t make_client(int begins, int ready)
+{
+    char byte;
+    pid_t child = fork();
+    if (child)
+        return child;
+    if (read(begins, &byte, 1) != 1)
+        _exit(1);
+    gc_open(&c, NULL);
+    if (write(ready, "x", 1) != 1)
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+/* There was only one: the gateway ends, for whoever has started it to start it again. */
+Test(gateway_brick, the_last_device_goes)
+{
+    static const char again[] =
+        "rdma link add $RDMA_DEVICE type rxe netdev $RDMA_NETDEV && "
+        "echo 0 >/sys/class/infiniband/$RDMA_DEVICE/ports/1/hw_counters/lifespan";
+    int begins[2], ready[2], status;
+    char byte;
+    cr_assert(pipe(begins) == 0 && pipe(ready) == 0);
+    brick_start(NULL);
+    pid_t client = make_client(begins[0], ready[1]);
+    gateway_start(&gateway, NULL);
+    cr_assert_eq(write(begins[1], "x", 1), 1);
+    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    pid_t removal = fork();
+    if (removal == 0) {
+        execlp("rdma", "rdma", "link", "delete", getenv("RDMA_DEVICE"), NULL);
+        _exit(127);
+    }
+    cr_assert_eq(waitpid(gateway.pid, &status, 0), gateway.pid);
+    kill(client, SIGKILL);
+    waitpid(client, NULL, 0);
+    cr_assert_eq(waitpid(removal, NULL, 0), removal);
+    cr_assert_eq(system(again), 0);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
+    cr_assert(gateway_logged(&gateway, "there is no RDMA device left"));
+    cr_assert_eq(lab_brick_stop(&brick), 0);
 }

@@ -72,7 +72,7 @@ Test(gateway_hostile, private_data)
     cr_assert_eq(bad.rejected.version_min, 1);
     cr_assert_eq(bad.rejected.version_max, 1);
     cr_assert_eq(gateway_stat(&gateway, "rejected_malformed"), 5);
-    cr_assert_eq(gateway_stat(&gateway, "memory_used"), used);
+    cr_assert_leq(gateway_stat(&gateway, "memory_used"), used);
     end();
 }
 

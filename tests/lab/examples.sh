@@ -97,7 +97,7 @@ follow() {
     head -c 300000 /dev/urandom >data
     "$GZC_BUILD/gzc" put data "$LAB_BRICK_URI//log"
     # A shell has its background commands ignore SIGINT.
-    env --default-signal=INT "$examples/libevent" "$LAB_BRICK_URI//log" >out 2>err &
+    env --default-signal=INT "$examples/libevent" "$LAB_BRICK_URI//log?reconnect_timeout=1" >out 2>err &
     pid=$!
     until_true cmp -s "$LAB_BRICK_PATH/log" out
 }
@@ -119,7 +119,7 @@ test_libevent() {
     # The last test: there is no brick any more.
     follow && kill -KILL "$LAB_BRICK_PID" && {
         wait "$pid"
-        (($? == 1)) && [[ $(wc -l <err) == 1 ]] && grep -q '^READ: brick' err
+        (($? == 1)) && [[ $(wc -l <err) == 1 ]] && grep -q '^READ: no connection for 1 s: brick' err
     }
     ok $? "libevent tells that the brick has gone"
 }

@@ -145,13 +145,14 @@ ok $? "a bad option is told"
     --rw=read) >"$dir/log" 2>&1 && grep -qi 'uri' "$dir/log"
 ok $? "a missing uri is told"
 
-# The brick goes away under two jobs: one has I/O under way, one is between its write and the fsync.
-# Last, for there is no brick any more.
+# The brick goes away for good under two jobs: one has I/O under way, one is between its write and the
+# fsync. Last, for there is no brick any more.
+brief=$LAB_BRICK_URI?reconnect_timeout=0.5
 rm "$dir/log"
-log=log-deep run --filename=/gone --size=64m --rw=randwrite --iodepth=16 --time_based \
+log=log-deep run --uri="$brief" --filename=/gone --size=64m --rw=randwrite --iodepth=16 --time_based \
     --runtime=100 &
 deep=$!
-log=log-sync run --filename=/gone-sync --size=4k --rw=write --iodepth=2 --end_fsync=1 \
+log=log-sync run --uri="$brief" --filename=/gone-sync --size=4k --rw=write --iodepth=2 --end_fsync=1 \
     --thinktime=3s --thinktime_blocks_type=issue &
 sync=$!
 until [[ -s $LAB_BRICK_PATH/gone && -s $LAB_BRICK_PATH/gone-sync ]]; do
@@ -160,7 +161,7 @@ until [[ -s $LAB_BRICK_PATH/gone && -s $LAB_BRICK_PATH/gone-sync ]]; do
 done 2>/dev/null
 kill -KILL "$LAB_BRICK_PID"
 wait $deep
-(($? == 1)) && grep -q 'libgzc: write: WRITE: brick' "$dir/log-deep" &&
+(($? == 1)) && grep -q 'libgzc: write: WRITE: no connection for 0.5 s: brick' "$dir/log-deep" &&
     grep -q 'io_u error on file /gone: Transport endpoint is not connected' "$dir/log-deep"
 ok $? "a brick that goes away under sixteen writes is told"
 wait $sync

@@ -20,7 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 16, SIZE = PAGES * PAGE, ROUNDS = 10000 };
+#ifndef ROUNDS
+#define ROUNDS 10000
+#endif
+
+enum { PAGE = 4096, PAGES = 16, SIZE = PAGES * PAGE };
 
 struct subject {
     struct watch_user user; /* first */
@@ -168,7 +172,7 @@ Test(watch, remapping)
     expect_told("mremap to a smaller size");
 
     watch(to, SIZE - PAGE);
-    next = mremap(to, SIZE - PAGE, SIZE - PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+    next = mremap(to, SIZE - PAGE, SIZE - PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
     cr_assert_neq(next, MAP_FAILED);
     expect_told("mremap with DONTUNMAP");
     cr_assert(is_free(to, SIZE - PAGE) && is_free(next, SIZE - PAGE));
@@ -335,9 +339,9 @@ Test(watch, memory_that_is_shared_in_part)
 {
     char *p = map(3 * PAGE);
 
-    cr_assert_neq(mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
-                  MAP_FAILED);
+    cr_assert_neq(
+        mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        MAP_FAILED);
     cr_assert_eq(add(&s, &s.w, p, 2 * PAGE), -ENOTSUP);
     cr_assert_eq(add(&s, &s.w, p + PAGE, 2 * PAGE), -ENOTSUP);
     cr_assert(is_free(p, 3 * PAGE));
@@ -488,7 +492,7 @@ static void *work(void *argument)
 {
     struct worker *me = argument;
 
-    for (int i = 0; i < ROUNDS / 10; i++) {
+    for (int i = 0; i < ROUNDS / 50; i++) {
         char *p = map(SIZE);
         int dead = rand_r(&me->seed) % 4, early = rand_r(&me->seed) % 2;
         char *at = p + 4 * dead * PAGE;
@@ -515,7 +519,7 @@ static void *work(void *argument)
 
 Test(watch, many_threads)
 {
-    enum { THREADS = 8 };
+    enum { THREADS = 6 };
     static struct worker workers[THREADS];
     pthread_t threads[THREADS];
 

@@ -153,12 +153,19 @@ void devices_reap(struct gateway *g)
     }
 }
 
+/* The last one takes the gateway with it: the connection manager's library keeps its devices open
+ * for the process's life, and many cannot go, or come back, before they are closed. */
 void device_remove(struct device *d, const char *why)
 {
+    struct gateway *g = d->g;
     if (d->gone)
         return;
     log_event(LOG_LEVEL_ERROR, "device-removed", "%s: %s", ibv_get_device_name(d->verbs->device),
               why);
     d->gone = true;
-    clients_end_device(d->g, d, why);
+    clients_end_device(g, d, why);
+    for (struct list *l = g->devices.next; l != &g->devices; l = l->next)
+        if (!LIST_OF(l, struct device, link)->gone)
+            return;
+    gateway_fail(g, "there is no RDMA device left");
 }

@@ -23,7 +23,7 @@ void devices_close(struct gateway *g);
 
 /** The device of an id; it is opened if it is new. NULL: it cannot be used. */
 struct device *device_get(struct gateway *g, struct ibv_context *verbs, struct errtext *why);
-/** It is being removed: its clients are ended. */
+/** It is being removed: its clients are ended, and if it was the last one, the gateway. */
 void device_remove(struct device *d, const char *why);
 /** Closes what has been removed and has no client any more. At the end of a turn. */
 void devices_reap(struct gateway *g);

@@ -45,11 +45,11 @@ test_ping_ends_with_a_summary_on_ctrl_c() {
 test_z1_a_lost_connection_is_told() {
     env --default-signal "$gzc" ping -i 0.05 --json "$LAB_BRICK_URI" >out 2>err &
     ping=$!
-    slow_put - "$uri/x"
+    slow_put - "$uri/x?reconnect_timeout=0.5"
     first_chunk
     kill -KILL "$LAB_BRICK_PID"
     slow_put_ends 1 1
-    grep -q "^gzc: put $uri/x: .*; AN INCOMPLETE FILE REMAINS\$" err
+    grep -q "^gzc: put $uri/x?reconnect_timeout=0.5: .*; AN INCOMPLETE FILE REMAINS\$" err
     has_size "$brick/x" 4194304
     kill -INT "$ping"
     wait "$ping" || true
