@@ -108,6 +108,7 @@ static void segment_post(struct io *io, struct io_segment *seg)
         fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
     seg->call.message.head = seg->head;
     seg->call.message.head_length = file->head_length;
+    seg->call.message.reply_max = 0;
     seg->call.deadline = io->op.context.deadline;
     seg->call.owner = &io->op;
     seg->call.prompt = true;

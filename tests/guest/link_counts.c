@@ -36,7 +36,6 @@ static struct cost measure(const char *query, size_t size, bool writes)
         .doorbells = (double)(to.doorbells - from.doorbells) / CALLS,
         .waits = (unsigned)(to.wait_syscalls - from.wait_syscalls),
     };
-    struct gate_counts c=gate_counts(l.gate); cr_log_error("pieces %u long replies %lu long calls %lu inl %lu f %lu\n", c.most_pieces, c.long_replies, c.long_calls, c.inline_writes, c.fetched_writes);
     guard_free(&g);
     link_down(&l);
     return cost;

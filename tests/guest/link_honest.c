@@ -264,6 +264,17 @@ ParameterizedTest(struct many *m, link_honest, many_at_once, .timeout = 60)
     run_many(m);
 }
 
+/* What many connections of many calls need is there. */
+Test(link_honest, many_connections_of_many_credits, .timeout = 120)
+{
+    struct link_rig l;
+    link_up(&l, &(struct gate_options){.inline_bytes = RDMA_INLINE_LEAST},
+            "?nconnect=16&rdma_credits=1023", 8 * KI);
+    link_read(&l, 8 * KI, 0);
+    cr_assert_eq(gate_counts(l.gate).links, 16);
+    link_down(&l);
+}
+
 /* Calls that the gateway answers together lose their windows together. */
 Test(link_honest, answers_that_come_together, .timeout = 60)
 {

@@ -349,7 +349,7 @@ Test(volume, errors_of_mounting)
     const char *ip = getenv("RDMA_IP");
     snprintf(uri, sizeof(uri), "gluster+brick+rdma://%s:24009/b", ip);
     expect_no_mount(uri, -ECONNREFUSED, "no RDMA gateway listens there");
-    expect_no_mount("gluster+brick+rdma://203.0.113.1/b", -ENETUNREACH, "unreachable");
+    expect_no_mount("gluster+brick+rdma://203.0.113.1/b", -EHOSTUNREACH, "no RDMA device reaches");
     gateway_start(&gateway, NULL);
     snprintf(uri, sizeof(uri), "gluster+brick+rdma://%s/no/such/brick", ip);
     expect_no_mount(uri, -ENOTCONN, "/no/such/brick");

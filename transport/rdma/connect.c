@@ -109,6 +109,21 @@ static int link_queue(struct rdma_link *l)
     return rdma_domain_post(d, receives);
 }
 
+/* How many receives the peer has used up that have not been posted again. Those in completions that
+ * nobody has polled yet are lost with the queue pair, so that it must be at its end first. */
+static unsigned link_consumed(struct rdma_link *l)
+{
+    struct ibv_qp_attr end = {.qp_state = IBV_QPS_ERR};
+    ibv_modify_qp(l->id->qp, &end, IBV_QP_STATE);
+    do {
+        for (int i = 0; i < l->ncompletions; i++)
+            l->consumed += l->completions[i].wr_id == LINK_RECEIVE;
+        l->ncompletions = ibv_poll_cq(l->cq, LINK_COMPLETIONS, l->completions);
+    } while (l->ncompletions > 0);
+    l->ncompletions = 0;
+    return l->consumed;
+}
+
 /* A queue pair is destroyed when no window is bound to it: with one, rdma_rxe waits for it. */
 void link_destroy_queue(struct rdma_link *l)
 {
@@ -125,9 +140,10 @@ void link_destroy_queue(struct rdma_link *l)
     if (l->ring_grant.window)
         ibv_dealloc_mw(l->ring_grant.window);
     l->ring_grant = (struct link_grant){0};
+    unsigned consumed = link_consumed(l);
     rdma_destroy_qp(l->id);
     l->has_queue = false;
-    rdma_domain_forget(l->domain, (unsigned)l->asked.credits + l->asked.callbacks - l->consumed);
+    rdma_domain_forget(l->domain, (unsigned)l->asked.credits + l->asked.callbacks, consumed);
     l->consumed = 0;
 }
 
@@ -280,9 +296,11 @@ static int link_connect(struct transport *base, const struct sockaddr *address, 
     base->fd = epoll_create1(EPOLL_CLOEXEC);
     l->events = base->fd < 0 ? NULL : rdma_create_event_channel();
     if (!l->events || watch(l, l->events->fd) < 0 ||
-        rdma_create_id(l->events, &l->id, l, RDMA_PS_TCP) < 0 ||
-        rdma_resolve_addr(l->id, NULL, (struct sockaddr *)address, RESOLVE_MS) < 0)
+        rdma_create_id(l->events, &l->id, l, RDMA_PS_TCP) < 0)
         return errtext_set(base->why, errno, "RDMA: %s", errtext_errno(errno));
+    if (rdma_resolve_addr(l->id, NULL, (struct sockaddr *)address, RESOLVE_MS) < 0)
+        return errtext_set(base->why, EHOSTUNREACH, "no RDMA device reaches that address: %s",
+                           errtext_errno(errno));
     l->state = LINK_ADDRESS;
     return 0;
 }
@@ -294,7 +312,7 @@ static int link_attached(struct rdma_link *l)
     int rc = link_read_slot(l, 0, &head);
     if (rc < 0)
         return rc;
-    if (head.kind == RDMA_SLOT_ERROR) {
+    if (head.kind == RDMA_SLOT_ERROR && !head.xid) {
         static const int errors[] = {
             [RDMA_ERROR_UNREACHABLE] = ENOTCONN,
             [RDMA_ERROR_REFUSED] = ENOENT,
@@ -304,7 +322,7 @@ static int link_attached(struct rdma_link *l)
         return errtext_set(l->base.why, error ? error : EPROTO, "the RDMA gateway: %.*s",
                            head.message < 200 ? (int)head.message : 200, (const char *)l->copy);
     }
-    if (head.kind != RDMA_SLOT_REPLY || head.message || head.payload)
+    if (head.kind != RDMA_SLOT_REPLY || head.xid || head.message || head.payload)
         return errtext_set(l->base.why, EPROTO, "malformed answer of the RDMA gateway");
     l->state = LINK_OPEN;
     l->base.credits = l->granted.credits;

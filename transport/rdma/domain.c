@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RECEIVES 4096 /* in the shared receive queue at most; they have no memory */
+#define RECEIVES 32768 /* in the shared receive queue at most; they have no memory */
 
 /* ---- domains --------------------------------------------------------------------------------- */
 
@@ -82,15 +82,19 @@ struct rdma_domain *rdma_domain_get(struct rdma *rdma, struct ibv_context *verbs
 
 int rdma_domain_post(struct rdma_domain *d, unsigned n)
 {
-    unsigned less = n < d->surplus ? n : d->surplus;
-    d->surplus -= less;
-    for (n -= less; n; n--) {
+    for (d->surplus -= (int)n; d->surplus < 0; d->surplus++) {
         struct ibv_recv_wr request = {0}, *bad;
         int err = ibv_post_srq_recv(d->srq, &request, &bad);
         if (err)
             return -err;
     }
     return 0;
+}
+
+int rdma_domain_forget(struct rdma_domain *d, unsigned n, unsigned consumed)
+{
+    d->surplus += (int)n - (int)consumed;
+    return rdma_domain_post(d, 0);
 }
 
 /* ---- what the volume has of it --------------------------------------------------------------- */

@@ -29,7 +29,7 @@ struct rdma_domain {
     bool windows; /* of type 2 are used: what follows needs no remote access of its own */
     struct ibv_pd *pd;
     struct ibv_srq *srq;
-    unsigned surplus; /* receives that belong to nobody any more */
+    int surplus; /* receives that belong to nobody any more; negative: that others must do without */
     struct rdma_memory *memory;
 };
 
@@ -39,11 +39,9 @@ struct rdma_domain *rdma_domain_get(struct rdma *rdma, struct ibv_context *verbs
 
 /** Posts @p n receives without memory. By the leader. @return 0 or -errno. */
 int rdma_domain_post(struct rdma_domain *domain, unsigned n);
-/** A connection that has posted @p n receives is gone. */
-static inline void rdma_domain_forget(struct rdma_domain *domain, unsigned n)
-{
-    domain->surplus += n;
-}
+/** A connection that has posted @p n receives is gone. Its peer has used up @p consumed of them,
+ *  which may be more: those were other connections'. By the leader. @return 0 or -errno. */
+int rdma_domain_forget(struct rdma_domain *domain, unsigned n, unsigned consumed);
 
 /** Access that memory which is granted by way of a window, or by itself, is registered with. */
 static inline int rdma_domain_access(const struct rdma_domain *domain, int remote)

@@ -37,6 +37,7 @@
 #define LINK_CALLBACKS   8
 #define LINK_COMPLETIONS 32 /* polled at once */
 #define LINK_CONTROLS    (RDMA_UNCOUNTED - 2)
+#define LINK_RECEIVE     0 /* wr_id of a receive; those of the send queue are counted from 1 */
 
 /** Memory of the caller's, or ours, that the peer may reach or the device sends from. */
 struct link_grant {

@@ -80,7 +80,6 @@ static int take_completion(struct rdma_link *l, const struct ibv_wc *wc)
         take_done(l, wc->wr_id);
         return 0;
     }
-    l->consumed++;
     if (wc->opcode != IBV_WC_RECV_RDMA_WITH_IMM)
         return broken(l, "a SEND");
     return take_reply(l, ntohl(wc->imm_data));
@@ -89,8 +88,10 @@ static int take_completion(struct rdma_link *l, const struct ibv_wc *wc)
 int link_take(struct rdma_link *l)
 {
     int rc = 0;
-    for (int i = 0; i < l->ncompletions && rc == 0; i++)
-        rc = take_completion(l, &l->completions[i]);
+    for (int i = 0; i < l->ncompletions; i++) {
+        l->consumed += l->completions[i].wr_id == LINK_RECEIVE;
+        rc = rc ? rc : take_completion(l, &l->completions[i]);
+    }
     if (l->ncompletions < 0)
         rc = errtext_set(l->base.why, ENOTCONN, "connection lost: RDMA: completions cannot be had");
     else
@@ -168,12 +169,19 @@ void link_release(struct rdma_link *l, struct link_slot *slot)
     slot->state = SLOT_IDLE;
 }
 
-static int error_of(uint8_t code)
+/* The peer cannot answer a call, for a reason that is the call's alone. */
+static int show_error(struct rdma_link *l, struct message *m, const struct rdma_slot_head *head)
 {
-    return code == RDMA_ERROR_TOO_LONG    ? -EMSGSIZE
-           : code == RDMA_ERROR_CANCELLED ? -ECANCELED
-           : code == RDMA_ERROR_NO_MEMORY ? -ENOBUFS
-                                          : -EPROTO;
+    int error = head->code == RDMA_ERROR_TOO_LONG    ? EMSGSIZE
+                : head->code == RDMA_ERROR_NO_MEMORY ? ENOBUFS
+                                                     : 0;
+    if (!error || head->payload)
+        return broken(l, "an error that no call has");
+    l->base.user_ops->refused(l->base.user, m,
+                              errtext_set(l->base.why, error, "the RDMA gateway: %.*s",
+                                          head->message < 200 ? (int)head->message : 200,
+                                          (const char *)l->copy));
+    return 0;
 }
 
 static int show_slot(struct rdma_link *l, struct link_slot *slot)
@@ -195,12 +203,8 @@ static int show_slot(struct rdma_link *l, struct link_slot *slot)
     if (head.kind != RDMA_SLOT_ERROR)
         return show_message(l, head.message, head.payload);
     if (m)
-        l->base.user_ops->refused(
-            l->base.user, m,
-            errtext_set(l->base.why, -error_of(head.code), "the RDMA gateway: %.*s",
-                        head.message < 200 ? (int)head.message : 200, (const char *)l->copy));
-    else
-        l->base.user_ops->forgotten(l->base.user, slot->xid);
+        return show_error(l, m, &head);
+    l->base.user_ops->forgotten(l->base.user, slot->xid);
     return 0;
 }
 

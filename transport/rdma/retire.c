@@ -73,6 +73,8 @@ static int take_back(struct rdma_link *l, struct link_slot *slot)
         return 0;
     if (!link_has_room(l, n))
         return -ENOBUFS;
+    if (!n && l->tx.signalled < l->tx.posted)
+        return -EBUSY; /* no CANCEL could be posted: nothing will tell that the SEND is over */
     link_invalidate(l, slot);
     int rc = link_post(l, true);
     return rc ? rc : wait_for(l, l->tx.signalled, NULL, SLOT_IDLE, DEVICE_TIME);
