@@ -182,10 +182,10 @@ static void run(const char *query)
 
 Test(link_fuzz, with_windows, .timeout = 600)
 {
-    run("?reconnect_timeout=1&timeout=1&connect_timeout=1&rdma_credits=16");
+    run("?reconnect_timeout=0.3&timeout=0.3&connect_timeout=0.5&rdma_credits=16");
 }
 
 Test(link_fuzz, trusted, .timeout = 600)
 {
-    run("?reconnect_timeout=1&timeout=1&connect_timeout=1&rdma_credits=16&rdma_trust=1");
+    run("?reconnect_timeout=0.3&timeout=0.3&connect_timeout=0.5&rdma_credits=16&rdma_trust=1");
 }

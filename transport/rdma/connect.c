@@ -229,6 +229,12 @@ static int link_rejected(struct rdma_link *l, int status, const void *data, size
                        status);
 }
 
+static int unreachable(struct rdma_link *l, int err)
+{
+    return errtext_set(l->base.why, EHOSTUNREACH, "no RDMA device reaches that address: %s",
+                       errtext_errno(err));
+}
+
 /* One event of the connection manager's. @return 0 or -errno. */
 static int link_event(struct rdma_link *l, const struct rdma_cm_event *event)
 {
@@ -238,7 +244,8 @@ static int link_event(struct rdma_link *l, const struct rdma_cm_event *event)
     switch (event->event) {
     case RDMA_CM_EVENT_ADDR_RESOLVED:
         l->state = LINK_ROUTE;
-        rc = rdma_resolve_route(l->id, RESOLVE_MS) < 0 ? -errno : 0;
+        if (rdma_resolve_route(l->id, RESOLVE_MS) < 0)
+            return unreachable(l, errno);
         break;
     case RDMA_CM_EVENT_ROUTE_RESOLVED:
         l->state = LINK_CONNECT;
@@ -254,7 +261,7 @@ static int link_event(struct rdma_link *l, const struct rdma_cm_event *event)
         return link_rejected(l, event->status, data, length);
     case RDMA_CM_EVENT_ADDR_ERROR:
     case RDMA_CM_EVENT_ROUTE_ERROR:
-        return errtext_set(l->base.why, EHOSTUNREACH, "no RDMA device reaches that address");
+        return unreachable(l, -event->status);
     case RDMA_CM_EVENT_UNREACHABLE:
     case RDMA_CM_EVENT_CONNECT_ERROR:
         return errtext_set(l->base.why, EHOSTUNREACH, "the host does not answer by RDMA");
@@ -299,8 +306,7 @@ static int link_connect(struct transport *base, const struct sockaddr *address, 
         rdma_create_id(l->events, &l->id, l, RDMA_PS_TCP) < 0)
         return errtext_set(base->why, errno, "RDMA: %s", errtext_errno(errno));
     if (rdma_resolve_addr(l->id, NULL, (struct sockaddr *)address, RESOLVE_MS) < 0)
-        return errtext_set(base->why, EHOSTUNREACH, "no RDMA device reaches that address: %s",
-                           errtext_errno(errno));
+        return unreachable(l, errno);
     l->state = LINK_ADDRESS;
     return 0;
 }
