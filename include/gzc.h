@@ -65,8 +65,8 @@ GZC_API const char *gzc_version(void);
  *   gluster[+tcp]://server[:port][,server[:port]...]/volume[/path][?option=value&...]
  *       asks glusterd (port 24007) on the first server that answers for the volume's volfile
  *   gluster+rdma://server[:port][,server[:port]...]/volume[/path][?...]
- *       the same by RDMA: on each host gzc-rdma-gateway(8), at that port (24008), speaks for glusterd
- *       and the bricks
+ *       the same by RDMA: on each host gzc-rdma-gateway(8), at that port (24008), speaks for
+ *       glusterd and the bricks
  *   gluster+brick://host:port/export-path[//path][?...]
  *       talks to one brick, without glusterd
  *   gluster+brick+rdma://host[:port]/export-path[//path][?...]
@@ -79,8 +79,9 @@ GZC_API const char *gzc_version(void);
  *   connect_timeout=SECONDS  bound on connecting and handshake   (default 10)
  *   ping_timeout=SECONDS     silence until a brick counts as dead (default: the volfile's, or 42;
  *                            0 turns pings off)
- *   reconnect_timeout=SECONDS  how long operations wait for a brick that was lost, which is connected
- *                            to again while the volume is driven  (default 42; 0: it stays lost)
+ *   reconnect_timeout=SECONDS  how long operations wait for a brick that was lost, which is
+ *                            connected to again while the volume is driven
+ *                            (default 42; 0: it stays lost)
  *   nconnect=N               connections to each brick, 1..16    (default 1)
  *   busy_poll_us=N           microseconds to spin for a reply before sleeping, 0: never; or
  *                            `adaptive`: as long as replies have lately been worth waiting for
@@ -91,12 +92,14 @@ GZC_API const char *gzc_version(void);
  *
  * Options for RDMA:
  *   fallback=tcp             connect by TCP where no gateway can be had
- *   rdma_trust=0|1           1: memory stays registered with remote access, which saves work for each
- *                            call; then the gateway can read and write what has been registered at
- *                            any time. 0: for as long as the call is under way only (default 0)
- *   rdma_cache_mb=N          MiB of the caller's memory that stay registered with the device at most;
- *                            0: none. Memory that userfaultfd(2) cannot watch is not cached. While
- *                            there is a cache a thread waits for word of unmapped memory (default 1024)
+ *   rdma_trust=0|1           1: memory stays registered with remote access, which saves work for
+ *                            each call; then the gateway can read and write what has been
+ *                            registered at any time. 0: for as long as the call is under way only
+ *                            (default 0)
+ *   rdma_cache_mb=N          MiB of the caller's memory that stay registered with the device at
+ *                            most; 0: none. Memory that userfaultfd(2) cannot watch is not cached.
+ *                            While there is a cache a thread waits for word of unmapped memory
+ *                            (default 1024)
  *   rdma_credits=N           calls under way on a connection, 1..1023  (default 64)
  *
  * Bytes of a path that mean something in a URI are written as %XX. An IPv6 address stands in [].
@@ -410,7 +413,7 @@ struct gzc_stats {
     uint64_t send_syscalls;     /**< sendmsg */
     uint64_t wait_syscalls;     /**< epoll waits */
     /* of RDMA, for which there are no system calls to count but waits */
-    uint64_t work_requests; /**< posted to send queues: SENDs, memory windows bound and invalidated */
+    uint64_t work_requests; /**< posted: SENDs, memory windows bound and invalidated */
     uint64_t doorbells;     /**< times that some were posted */
     uint64_t completions;   /**< taken from completion queues */
     uint64_t registrations; /**< of memory with a device */

@@ -86,9 +86,9 @@ struct transport_user {
     int (*landed)(void *user, size_t direct, size_t staged);
     /** A collected message; its memory is valid during the call. */
     int (*collected)(void *user, const uint8_t *message, size_t length);
-    /** This message's call fails, though the connection goes on: it cannot be sent, or the peer will
-     *  not answer it. @p error, and text in transport.why. By the leader, or the thread that sends.
-     *  TCP has nothing of the kind. */
+    /** This message's call fails, though the connection goes on: it cannot be sent, or the peer
+     * will not answer it. @p error, and text in transport.why. By the leader, or the thread that
+     * sends. TCP has nothing of the kind. */
     void (*refused)(void *user, struct message *m, int error);
     /** No reply will come to a call that has been retired. As above. */
     void (*forgotten)(void *user, uint32_t xid);

@@ -164,7 +164,8 @@ static void link_grant(struct gate_link *link)
     const struct gate_options *o = &link->gate->options;
     link->granted = (struct rdma_accept){
         .version = RDMA_WIRE_VERSION,
-        .credits = o->credits && o->credits < link->asked.credits ? o->credits : link->asked.credits,
+        .credits =
+            o->credits && o->credits < link->asked.credits ? o->credits : link->asked.credits,
         .pieces = o->pieces ? o->pieces : 64,
         .inline_bytes = o->inline_bytes ? o->inline_bytes : 8192,
         .payload = o->payload ? o->payload : 1 << 20,
@@ -215,10 +216,8 @@ static void admit(struct gate *g, struct rdma_cm_id *id, const struct rdma_conn_
     if (!link || !(link->verbs = calloc(1, sizeof(*link->verbs))))
         abort();
     link->gate = g;
-    if (rdma_request_decode(request->private_data, request->private_data_len, &link->asked) < 0) {
-        peer_complain(g->peer, "a malformed connection request");
-        abort();
-    }
+    if (rdma_request_decode(request->private_data, request->private_data_len, &link->asked) < 0)
+        abort(); /* the client's encoder is at fault */
     link->verbs->conn.peer = g->peer;
     link->verbs->conn.fd = -1;
     link->next = g->links;
@@ -235,8 +234,8 @@ static void admit(struct gate *g, struct rdma_cm_id *id, const struct rdma_conn_
         .rnr_retry_count = 7,
     };
     id->context = link;
-    if (rdma_accept(id, &param) < 0)
-        abort();
+    if (rdma_accept(id, &param) < 0) /* the client has given up */
+        link_gone(link);
 }
 
 static void take_event(struct gate *g, struct rdma_cm_event *event)

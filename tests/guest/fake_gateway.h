@@ -1,6 +1,6 @@
 /*
- * A gateway that does as it is told: docs/rdma-wire.md spoken with bare verbs, so that libgzc can be
- * met with everything that a real one would never do.
+ * A gateway that does as it is told: docs/rdma-wire.md spoken with bare verbs, so that libgzc can
+ * be met with everything that a real one would never do.
  *
  * Left alone it is honest. Behind it is the scripted brick of tests/wire/peer.h, whose functions it
  * calls: there is no socket between them. One thread deals with one message at a time, and waits
@@ -21,9 +21,9 @@
  *          return true;
  *      }
  *
- * Locking. The thread holds the lock whenever it does not wait for messages, so in the hook too. What
- * is marked [locked] is called from the hook, or between gate_lock() and gate_unlock(). Criterion's
- * assertions must not be used in the hook: peer_complain(call->rpc.peer, ...) instead.
+ * Locking. The thread holds the lock whenever it does not wait for messages, so in the hook too.
+ * What is marked [locked] is called from the hook, or between gate_lock() and gate_unlock().
+ * Criterion's assertions must not be used in the hook: peer_complain(call->rpc.peer, ...) instead.
  */
 #ifndef TESTS_GUEST_FAKE_GATEWAY_H
 #define TESTS_GUEST_FAKE_GATEWAY_H

@@ -134,8 +134,8 @@ enum ibv_wc_status gate_callback(struct gate_link *link, uint32_t proc)
     rdma_slot_encode(slot, &head);
     memcpy(slot + RDMA_SLOT_HEAD_BYTES, record.at + RDMA_MARK_BYTES, length);
     unsigned at = link->granted.credits + number % link->asked.callbacks;
-    enum ibv_wc_status status = gate_write_immediate(
-        link, gate_slot(link, at), link->ring.rkey, slot, RDMA_SLOT_HEAD_BYTES + length, head.xid);
+    enum ibv_wc_status status = gate_write_immediate(link, gate_slot(link, at), link->ring.rkey,
+                                                     slot, RDMA_SLOT_HEAD_BYTES + length, head.xid);
     free(slot);
     peer_record_free(&record);
     return status;
@@ -250,8 +250,8 @@ static uint8_t *fetch(const struct gate_call *call, const struct rdma_send *s, s
     }
     uint8_t *at = record + head;
     for (unsigned i = 0; i < h->reads && status == IBV_WC_SUCCESS; i++) {
-        status = gate_read(link, call->reads[i].address, call->reads[i].rkey, at,
-                           call->reads[i].length);
+        status =
+            gate_read(link, call->reads[i].address, call->reads[i].rkey, at, call->reads[i].length);
         at += call->reads[i].length;
     }
     if (status == IBV_WC_SUCCESS)
@@ -278,8 +278,8 @@ static void serve_call(struct gate_call *call, const struct rdma_send *s)
     peer_lock(g->peer);
     call->rpc = (struct peer_call){.peer = g->peer, .conn = &call->link->verbs->conn};
     bool sound = peer_decode(&call->rpc, record + RDMA_MARK_BYTES, length - RDMA_MARK_BYTES);
-    bool taken = sound && g->peer->options.hook &&
-                 g->peer->options.hook(&call->rpc, g->peer->options.arg);
+    bool taken =
+        sound && g->peer->options.hook && g->peer->options.hook(&call->rpc, g->peer->options.arg);
     peer_unlock(g->peer);
     if (sound && !taken && !(g->options.hook && g->options.hook(call, g->options.arg)))
         answer(call);

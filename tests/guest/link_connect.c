@@ -97,9 +97,12 @@ Test(link_connect, rejections, .timeout = 60)
         uint8_t reason;
         int result;
     } cases[] = {
-        {RDMA_REJECT_MALFORMED, -EACCES},   {RDMA_REJECT_VERSION, -EPROTO},
-        {RDMA_REJECT_NOT_ALLOWED, -EACCES}, {RDMA_REJECT_TOO_MANY, -EACCES},
-        {RDMA_REJECT_NO_MEMORY, -EACCES},   {RDMA_REJECT_ENDING, -EACCES},
+        {RDMA_REJECT_MALFORMED, -EACCES},
+        {RDMA_REJECT_VERSION, -EPROTO},
+        {RDMA_REJECT_NOT_ALLOWED, -EACCES},
+        {RDMA_REJECT_TOO_MANY, -EACCES},
+        {RDMA_REJECT_NO_MEMORY, -EACCES},
+        {RDMA_REJECT_ENDING, -EACCES},
         {77, -EACCES},
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -149,9 +152,9 @@ static bool attach_error(struct gate_call *call, void *arg)
 Test(link_connect, attach_is_refused, .timeout = 60)
 {
     static const int results[] = {
-        [RDMA_ERROR_TOO_LONG] = -EPROTO,     [RDMA_ERROR_CANCELLED] = -EPROTO,
+        [RDMA_ERROR_TOO_LONG] = -EPROTO,      [RDMA_ERROR_CANCELLED] = -EPROTO,
         [RDMA_ERROR_UNREACHABLE] = -ENOTCONN, [RDMA_ERROR_REFUSED] = -ENOENT,
-        [RDMA_ERROR_BROKEN] = -EPROTO,       [RDMA_ERROR_NO_MEMORY] = -ENOMEM,
+        [RDMA_ERROR_BROKEN] = -EPROTO,        [RDMA_ERROR_NO_MEMORY] = -ENOMEM,
     };
     for (uint8_t code = 1; code <= RDMA_ERROR_NO_MEMORY; code++) {
         const struct gate_options options = {.hook = attach_error, .arg = &code};

@@ -55,7 +55,8 @@ static void expect_cost(const char *query, size_t size, bool writes, unsigned re
     uint64_t least = (uint64_t)completions * c.calls, most = least + (c.calls + 99) / 100;
     cr_assert(least <= c.completions && c.completions <= most, "%u completions for %u calls",
               (unsigned)c.completions, c.calls);
-    /* For each completion that is slept for: one, and one more if the descriptor was ready early. */
+    /* For each completion that is slept for: one, and one more if the descriptor was ready early.
+     */
     cr_assert_leq(c.waits, 2 * completions * c.calls, "%u waits", (unsigned)c.waits);
 }
 

@@ -123,9 +123,9 @@ static void use_file(struct rig *rig, struct liar *own)
         bool writes = dice(own, 2);
         if (writes)
             guard_fill(&g[begun], t->offset);
-        struct gzc_async how = told_how(t, 100);
+        struct gzc_async how = told_how(t, 50 + dice(own, 300));
         t->ticket = (writes ? gzc_pwritev_async : gzc_preadv_async)(rig->file, g[begun].iov, 3,
-                                                                   (off_t)t->offset, &how);
+                                                                    (off_t)t->offset, &how);
         if (t->ticket < 0) {
             guard_free(&g[begun]);
             break;
@@ -147,7 +147,13 @@ static void run(const char *query)
     char uri[256];
     unsigned mounts = 0, files = 0;
     cr_log_info("seed %llu", (unsigned long long)liar.state);
-    const struct gate_options options = {.hook = fuzz, .arg = &liar};
+    const struct gate_options options = {
+        .payload = RDMA_BULK_LEAST,
+        .message = RDMA_BULK_LEAST,
+        .inline_bytes = 2048,
+        .hook = fuzz,
+        .arg = &liar,
+    };
     struct gate *gate = gate_start(&options);
     cr_assert_not_null(gate);
     rig.peer = gate_peer(gate);
@@ -162,7 +168,7 @@ static void run(const char *query)
             use_directory(rig.volume);
             if (gzc_open(rig.volume, RIG_FILE, 2, 0, &rig.file) == 0) {
                 files++;
-                for (int i = 0; i < 5; i++)
+                for (int i = 0; i < 20; i++)
                     use_file(&rig, &own);
                 gzc_close(rig.file);
             }

@@ -27,9 +27,9 @@ static void expect_landed(struct link_rig *l, uint64_t bytes)
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-static const size_t sizes[] = {0,       1,           3,      511,    512,    4095,       4096,
-                               4097,    8 * KI + 1,  65535,  65536,  128 * KI - 7, MI - 1,
-                               MI,      MI + 1,      4 * MI};
+static const size_t sizes[] = {0,      1,    3,          511,   512,   4095,
+                               4096,   4097, 8 * KI + 1, 65535, 65536, 128 * KI - 7,
+                               MI - 1, MI,   MI + 1,     4 * MI};
 #define NSIZES (sizeof(sizes) / sizeof(*sizes))
 
 static void read_sizes(const char *query)

@@ -243,9 +243,11 @@ Test(uri, options)
     struct gzc_uri u;
     struct errtext why = {0};
     cr_assert_eq(
-        uri_parse(B "nconnect=16&timeout=0.5&connect_timeout=86400&ping_timeout=0&"
-                    "reconnect_timeout=1.5&volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50&ordered=0",
-                  &u, &why),
+        uri_parse(
+            B
+            "nconnect=16&timeout=0.5&connect_timeout=86400&ping_timeout=0&"
+            "reconnect_timeout=1.5&volume_id=6423A4bc-bc29-4428-bb4c-cbf5f97dd7ca&busy_poll_us=50&ordered=0",
+            &u, &why),
         0, "%s", why.text);
     cr_expect_eq(u.timeout_ms, 500);
     cr_expect_eq(u.connect_timeout_ms, 86400000);

@@ -29,7 +29,8 @@ struct rdma_domain {
     bool windows; /* of type 2 are used: what follows needs no remote access of its own */
     struct ibv_pd *pd;
     struct ibv_srq *srq;
-    int surplus; /* receives that belong to nobody any more; negative: that others must do without */
+    int surplus; /* receives that belong to nobody any more; negative: that others must do without
+                  */
     struct rdma_memory *memory;
 };
 
