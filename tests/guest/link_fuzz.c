@@ -106,8 +106,9 @@ static void use_directory(gzc_volume *volume)
     gzc_closedir(dir);
 }
 
-/* Some transfers at once; the memory of each is watched until all are over. */
-static void use_file(struct rig *rig, struct liar *own)
+/* Some transfers at once; the memory of each is watched until all are over. False: the connection
+ * is no more. */
+static bool use_file(struct rig *rig, struct liar *own)
 {
     enum { N = 8 };
     struct guard g[N];
@@ -133,10 +134,13 @@ static void use_file(struct rig *rig, struct liar *own)
     }
     for (unsigned i = 0; i < begun; i++)
         told_wait(rig, &told[i]);
+    bool open = true;
     for (unsigned i = 0; i < begun; i++) {
         told_memory(&told[i]);
         guard_free(&g[i]);
+        open &= told[i].result != -ENOTCONN && told[i].result != -EPROTO;
     }
+    return open;
 }
 
 static void run(const char *query)
@@ -168,8 +172,8 @@ static void run(const char *query)
             use_directory(rig.volume);
             if (gzc_open(rig.volume, RIG_FILE, 2, 0, &rig.file) == 0) {
                 files++;
-                for (int i = 0; i < 20; i++)
-                    use_file(&rig, &own);
+                for (int i = 0; i < 20 && use_file(&rig, &own); i++)
+                    ;
                 gzc_close(rig.file);
             }
         }
@@ -188,10 +192,16 @@ static void run(const char *query)
 
 Test(link_fuzz, with_windows, .timeout = 600)
 {
+    run("?reconnect_timeout=0&timeout=0.3&connect_timeout=0.5&rdma_credits=16");
+}
+
+/* A connection that breaks comes back. */
+Test(link_fuzz, reconnecting, .timeout = 600)
+{
     run("?reconnect_timeout=0.3&timeout=0.3&connect_timeout=0.5&rdma_credits=16");
 }
 
 Test(link_fuzz, trusted, .timeout = 600)
 {
-    run("?reconnect_timeout=0.3&timeout=0.3&connect_timeout=0.5&rdma_credits=16&rdma_trust=1");
+    run("?reconnect_timeout=0&timeout=0.3&connect_timeout=0.5&rdma_credits=16&rdma_trust=1");
 }

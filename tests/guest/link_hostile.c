@@ -192,8 +192,8 @@ static const struct lie {
     {"longer than asked", longer_than_asked, "4096 were asked for"},
     {"refused with payload", refused_with_payload, "nobody asked for"},
     {"long without chunk", long_without_chunk, "longer than its chunk"},
-    {"a call", a_call, ""},
-    {"RPC xid of another", rpc_xid_of_another, ""},
+    {"a call", a_call, "not the slot's"},
+    {"RPC xid of another", rpc_xid_of_another, "not the slot's"},
     {"no message type", rpc_no_message_type, "malformed RPC reply"},
     {"verifier without end", rpc_verifier_without_end, "malformed RPC reply"},
     {"error without code", error_without_code, "malformed slot"},
@@ -403,12 +403,66 @@ Test(link_hostile, more_callbacks_than_slots, .timeout = 60)
     link_down(&l);
 }
 
+/* A reply that completes a call must come by the call's own slot: not by another call's, nor as a
+ * callback. Until then the call's memory is in reach. */
+static void reply_elsewhere(bool callback)
+{
+    struct link_rig l;
+    struct guard g[2];
+    struct told told[2];
+    uint8_t bytes[64] = {0};
+    link_up(&l, NULL, "?ordered=0&reconnect_timeout=0", FILE_BYTES);
+    link_hook(&l, gate_keep_all, NULL);
+    for (int i = 0; i < 2; i++) {
+        guard_make_one(&g[i], ASKED);
+        told[i] = (struct told){.memory = &g[i], .take = REUSE_IT};
+        told_read(&l.rig, &told[i], 0);
+    }
+    cr_assert(gate_wait_kept(l.gate, 2));
+    gate_lock(l.gate);
+    struct gate_kept *one = gate_kept(l.gate, 0), *other = gate_kept(l.gate, 1);
+    struct gate_reply r = other->reply;
+    unsigned slot = callback ? 64 : one->reply.slot_number;
+    r.slot[AT_KIND] = callback ? RDMA_SLOT_CALLBACK : RDMA_SLOT_REPLY;
+    r.immediate = callback ? XID(0, RDMA_CALLBACK_SLOT) : one->reply.immediate;
+    r.slot_number = slot;
+    poke(r.slot + AT_XID, r.immediate);
+    if (callback)
+        poke(r.slot + AT_PAYLOAD, 0);
+    gate_answer(&one->call, &r);
+    gate_unlock(l.gate);
+    for (int i = 0; i < 2; i++)
+        told_wait(&l.rig, &told[i]);
+    gate_lock(l.gate);
+    enum ibv_wc_status status = gate_write(other->call.link, other->call.writes[0].address,
+                                           other->call.writes[0].rkey, bytes, sizeof(bytes));
+    gate_unlock(l.gate);
+    cr_assert_neq(status, IBV_WC_SUCCESS);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_lt(told[i].result, 0, "%d: %zd", i, told[i].result);
+        cr_assert(strstr(told[i].error, "not the slot's"), "%s", told[i].error);
+        told_memory(&told[i]);
+        guard_free(&g[i]);
+    }
+    link_down(&l);
+}
+
+Test(link_hostile, a_reply_by_the_slot_of_another, .timeout = 60)
+{
+    reply_elsewhere(false);
+}
+
+Test(link_hostile, a_reply_as_a_callback, .timeout = 60)
+{
+    reply_elsewhere(true);
+}
+
 /* ---- long replies ---------------------------------------------------------------------------- */
 
 static bool lie_about_length(struct gate_call *call, void *arg)
 {
     struct gate_reply r;
-    if (!call->reply.length)
+    if (!gate_is_fop(call, PEER_READDIRP))
         return false;
     gate_execute(call, &r);
     r.slot[AT_KIND] = RDMA_SLOT_LONG;

@@ -9,6 +9,9 @@
  */
 #include "transport/rdma/link.h"
 
+#include "proto/rpc_msg.h"
+#include "proto/wire.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -129,13 +132,18 @@ int link_read_slot(struct rdma_link *l, unsigned index, struct rdma_slot_head *h
     return head->kind == RDMA_SLOT_LONG ? 0 : copy_out(l, at + sizeof(bytes), head->message);
 }
 
-/* A whole message, in l->copy, and so many bytes of payload where it belongs. */
-static int show_message(struct rdma_link *l, size_t length, size_t payload)
+/* A whole message, in l->copy, and so many bytes of payload where it belongs. It is the reply to the
+ * slot's call and to no other, whose memory might still be in reach; without a slot it is none. */
+static int show_message(struct rdma_link *l, const struct link_slot *slot, size_t length,
+                        size_t payload)
 {
     const struct transport_user *user = l->base.user_ops;
     struct arrival a;
     if (length < 24) /* the shortest of RPC messages, RFC 5531 section 9 */
         return broken(l, "a message too short");
+    bool reply = wire_get32(l->copy + 4) != RPC_MSG_CALL;
+    if (slot ? !reply || wire_get32(l->copy) != slot->xid : reply)
+        return broken(l, "a message that is not the slot's");
     int rc = user->arrive(l->base.user, l->copy, length, length + payload, &a);
     if (rc < 0 || a.kind == ARRIVAL_SINK)
         return rc;
@@ -201,7 +209,7 @@ static int show_slot(struct rdma_link *l, struct link_slot *slot)
     if (rc < 0)
         return rc;
     if (head.kind != RDMA_SLOT_ERROR)
-        return show_message(l, head.message, head.payload);
+        return show_message(l, slot, head.message, head.payload);
     if (m)
         return show_error(l, m, &head);
     l->base.user_ops->forgotten(l->base.user, slot->xid);
@@ -217,7 +225,7 @@ static int show_callback(struct rdma_link *l)
         return rc;
     if (head.kind != RDMA_SLOT_CALLBACK || head.payload)
         return broken(l, "a callback's slot without one");
-    return show_message(l, head.message, 0);
+    return show_message(l, NULL, head.message, 0);
 }
 
 static int link_show(struct rdma_link *l)
