@@ -6,7 +6,6 @@
 #include "tests/guest/link_rig.h"
 
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,239 +14,6 @@
 
 #define FILE_BYTES 65536
 #define ASKED      4096
-#define HEAD       RDMA_SLOT_HEAD_BYTES
-/* Where things stand in a slot. */
-enum { AT_XID = 0, AT_KIND = 4, AT_CODE = 5, AT_MESSAGE = 8, AT_PAYLOAD = 12 };
-/* Of a reply that is in one: its record has no mark. */
-#define AT(peer_at) (HEAD + (peer_at)-RDMA_MARK_BYTES)
-
-static void poke(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-/* ---- lies in the answer to a READ ------------------------------------------------------------ */
-
-#define XID(generation, slot) ((uint32_t)(generation) << RDMA_SLOT_BITS | (slot))
-
-static void unknown_slot(struct gate_reply *r)
-{
-    r->immediate = XID(1, 5);
-}
-static void slot_beyond_credits(struct gate_reply *r)
-{
-    r->immediate = XID(1, 64);
-}
-static void slot_far_beyond(struct gate_reply *r)
-{
-    r->immediate = XID(1, 1022);
-}
-static void wrong_generation(struct gate_reply *r)
-{
-    r->immediate += XID(1, 0);
-}
-static void attach_again(struct gate_reply *r)
-{
-    r->immediate = 0;
-}
-static void a_callback(struct gate_reply *r)
-{
-    r->immediate = XID(0, RDMA_CALLBACK_SLOT);
-}
-static void xid_of_another(struct gate_reply *r)
-{
-    r->slot[AT_XID + 1] ^= 1;
-}
-static void no_kind(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = 0;
-}
-static void unknown_kind(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = 5;
-}
-static void kind_callback(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_CALLBACK;
-}
-static void xid_and_kind_callback(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_CALLBACK;
-    poke(r->slot + AT_XID, XID(0, RDMA_CALLBACK_SLOT));
-}
-static void code_of_no_error(struct gate_reply *r)
-{
-    r->slot[AT_CODE] = 1;
-}
-static void message_beyond_the_slot(struct gate_reply *r)
-{
-    poke(r->slot + AT_MESSAGE, 512 - HEAD + 1);
-}
-static void message_without_end(struct gate_reply *r)
-{
-    poke(r->slot + AT_MESSAGE, UINT32_MAX);
-}
-static void no_message(struct gate_reply *r)
-{
-    poke(r->slot + AT_MESSAGE, 0);
-}
-static void message_of_23(struct gate_reply *r)
-{
-    poke(r->slot + AT_MESSAGE, 23);
-}
-static void message_cut_off(struct gate_reply *r)
-{
-    poke(r->slot + AT_MESSAGE, 100);
-}
-static void less_payload(struct gate_reply *r)
-{
-    poke(r->slot + AT_PAYLOAD, ASKED - 1);
-}
-static void more_payload(struct gate_reply *r)
-{
-    poke(r->slot + AT_PAYLOAD, ASKED + 1);
-}
-static void no_payload(struct gate_reply *r)
-{
-    poke(r->slot + AT_PAYLOAD, 0);
-}
-static void payload_without_end(struct gate_reply *r)
-{
-    poke(r->slot + AT_PAYLOAD, UINT32_MAX);
-}
-static void longer_than_asked(struct gate_reply *r)
-{
-    poke(r->slot + AT_PAYLOAD, ASKED + 1);
-    poke(r->slot + AT(PEER_AT_OP_RET), ASKED + 1);
-    poke(r->slot + AT(PEER_AT_READ_SIZE), ASKED + 1);
-}
-static void refused_with_payload(struct gate_reply *r)
-{
-    poke(r->slot + AT(PEER_AT_OP_RET), UINT32_MAX);
-    poke(r->slot + AT(PEER_AT_OP_ERRNO), EIO);
-    poke(r->slot + AT(PEER_AT_READ_SIZE), 0);
-}
-static void long_without_chunk(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_LONG;
-}
-static void a_call(struct gate_reply *r)
-{
-    poke(r->slot + AT(PEER_AT_TYPE), 0);
-}
-static void rpc_xid_of_another(struct gate_reply *r)
-{
-    r->slot[AT(PEER_AT_XID)] ^= 1;
-}
-static void rpc_no_message_type(struct gate_reply *r)
-{
-    poke(r->slot + AT(PEER_AT_TYPE), 77);
-}
-static void rpc_verifier_without_end(struct gate_reply *r)
-{
-    poke(r->slot + AT(PEER_AT_VERIFIER_LENGTH), UINT32_MAX - 3);
-}
-static void error_without_code(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_ERROR;
-}
-static void error_of_unknown_code(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_ERROR;
-    r->slot[AT_CODE] = 7;
-}
-static void error_with_payload(struct gate_reply *r)
-{
-    r->slot[AT_KIND] = RDMA_SLOT_ERROR;
-    r->slot[AT_CODE] = RDMA_ERROR_TOO_LONG;
-}
-
-static const struct lie {
-    const char *name;
-    void (*tell)(struct gate_reply *r);
-    const char *words;
-} lies[] = {
-    {"unknown slot", unknown_slot, "no call that is under way"},
-    {"slot beyond credits", slot_beyond_credits, "no call that is under way"},
-    {"slot far beyond", slot_far_beyond, "no call that is under way"},
-    {"wrong generation", wrong_generation, "no call that is under way"},
-    {"attached again", attach_again, "no call that is under way"},
-    {"a callback", a_callback, "malformed slot"},
-    {"xid of another", xid_of_another, "a slot of another call"},
-    {"no kind", no_kind, "malformed slot"},
-    {"unknown kind", unknown_kind, "malformed slot"},
-    {"kind CALLBACK", kind_callback, "malformed slot"},
-    {"xid and kind of a callback", xid_and_kind_callback, "a slot of another call"},
-    {"code of no error", code_of_no_error, "malformed slot"},
-    {"message beyond the slot", message_beyond_the_slot, "malformed slot"},
-    {"message without end", message_without_end, "malformed slot"},
-    {"no message", no_message, "too short"},
-    {"message of 23", message_of_23, "too short"},
-    {"message cut off", message_cut_off, "cut short"},
-    {"less payload", less_payload, "another length"},
-    {"more payload", more_payload, "another length"},
-    {"no payload", no_payload, "another length"},
-    {"payload without end", payload_without_end, "another length"},
-    {"longer than asked", longer_than_asked, "4096 were asked for"},
-    {"refused with payload", refused_with_payload, "nobody asked for"},
-    {"long without chunk", long_without_chunk, "longer than its chunk"},
-    {"a call", a_call, "not the slot's"},
-    {"RPC xid of another", rpc_xid_of_another, "not the slot's"},
-    {"no message type", rpc_no_message_type, "malformed RPC reply"},
-    {"verifier without end", rpc_verifier_without_end, "malformed RPC reply"},
-    {"error without code", error_without_code, "malformed slot"},
-    {"error of unknown code", error_of_unknown_code, "malformed slot"},
-    {"error with payload", error_with_payload, "an error that no call has"},
-};
-
-static bool lie_about_read(struct gate_call *call, void *arg)
-{
-    const struct lie *lie = arg;
-    struct gate_reply r;
-    if (!gate_is_fop(call, PEER_READ))
-        return false;
-    gate_execute(call, &r);
-    r.slot = realloc(r.slot, call->link->asked.slot); /* what follows is sent, too */
-    memset(r.slot + r.slot_bytes, 0xee, call->link->asked.slot - r.slot_bytes);
-    r.slot_bytes = call->link->asked.slot;
-    lie->tell(&r);
-    gate_answer(call, &r);
-    gate_reply_free(&r);
-    return true;
-}
-
-static void expect_broken(struct link_rig *l, const char *name, ssize_t result, const char *words)
-{
-    char text[512];
-    gzc_file_error(l->rig.file, text, sizeof(text));
-    cr_assert(result == -EPROTO || result == -ENOTCONN, "%s: %zd: %s", name, result, text);
-    cr_assert(strstr(text, words), "%s: does not say '%s': '%s'", name, words, text);
-    link_expect_closed(l);
-}
-
-ParameterizedTestParameters(link_hostile, lies_about_read)
-{
-    static size_t numbers[sizeof(lies) / sizeof(*lies)];
-    for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++)
-        numbers[i] = i;
-    return cr_make_param_array(size_t, numbers, sizeof(lies) / sizeof(*lies));
-}
-
-ParameterizedTest(size_t *number, link_hostile, lies_about_read, .timeout = 60)
-{
-    const struct lie *lie = &lies[*number];
-    struct link_rig l;
-    struct guard g;
-    link_up(&l, NULL, "?reconnect_timeout=0", FILE_BYTES);
-    guard_make_one(&g, ASKED);
-    link_hook(&l, lie_about_read, (void *)lie);
-    ssize_t n = gzc_preadv(l.rig.file, g.iov, g.n, 0);
-    cr_assert(guard_intact(&g), "%s: memory around the iovec has changed", lie->name);
-    expect_broken(&l, lie->name, n, lie->words);
-    link_down(&l);
-    guard_free(&g);
-}
 
 /* ---- immediates ------------------------------------------------------------------------------ */
 
@@ -275,7 +41,7 @@ Test(link_hostile, an_answer_twice, .timeout = 60)
     ssize_t n = gzc_preadv(l.rig.file, g.iov, g.n, 0);
     cr_assert(n == ASKED || n == -EPROTO || n == -ENOTCONN, "%zd", n);
     n = gzc_preadv(l.rig.file, g.iov, g.n, 0);
-    expect_broken(&l, "twice", n, "no call that is under way");
+    link_expect_broken(&l, "twice", n, "no call that is under way");
     cr_assert(guard_intact(&g));
     guard_free(&g);
     link_down(&l);
@@ -350,7 +116,7 @@ Test(link_hostile, a_send, .timeout = 60)
 static void callback_as(struct link_rig *l, uint32_t number, uint8_t kind, uint32_t payload,
                         uint32_t message)
 {
-    uint8_t slot[HEAD + 64] = {0};
+    uint8_t slot[RDMA_SLOT_HEAD_BYTES + 64] = {0};
     struct rdma_slot_head head = {
         .xid = XID(number, RDMA_CALLBACK_SLOT),
         .kind = kind,
@@ -423,12 +189,12 @@ static void reply_elsewhere(bool callback)
     struct gate_kept *one = gate_kept(l.gate, 0), *other = gate_kept(l.gate, 1);
     struct gate_reply r = other->reply;
     unsigned slot = callback ? 64 : one->reply.slot_number;
-    r.slot[AT_KIND] = callback ? RDMA_SLOT_CALLBACK : RDMA_SLOT_REPLY;
+    r.slot[SLOT_KIND] = callback ? RDMA_SLOT_CALLBACK : RDMA_SLOT_REPLY;
     r.immediate = callback ? XID(0, RDMA_CALLBACK_SLOT) : one->reply.immediate;
     r.slot_number = slot;
-    poke(r.slot + AT_XID, r.immediate);
+    link_poke(r.slot + SLOT_XID, r.immediate);
     if (callback)
-        poke(r.slot + AT_PAYLOAD, 0);
+        link_poke(r.slot + SLOT_PAYLOAD, 0);
     gate_answer(&one->call, &r);
     gate_unlock(l.gate);
     for (int i = 0; i < 2; i++)
@@ -465,8 +231,8 @@ static bool lie_about_length(struct gate_call *call, void *arg)
     if (!gate_is_fop(call, PEER_READDIRP))
         return false;
     gate_execute(call, &r);
-    r.slot[AT_KIND] = RDMA_SLOT_LONG;
-    poke(r.slot + AT_MESSAGE, call->reply.length + *(const uint32_t *)arg);
+    r.slot[SLOT_KIND] = RDMA_SLOT_LONG;
+    link_poke(r.slot + SLOT_MESSAGE, call->reply.length + *(const uint32_t *)arg);
     gate_answer(call, &r);
     gate_reply_free(&r);
     return true;
@@ -535,7 +301,7 @@ Test(link_hostile, errors, .timeout = 60)
             link_read(&l, ASKED, 1);
             cr_assert_eq(gate_counts(l.gate).links, 1);
         } else {
-            expect_broken(&l, "error", n, "an error that no call has");
+            link_expect_broken(&l, "error", n, "an error that no call has");
         }
         guard_free(&g);
         link_down(&l);
@@ -555,8 +321,8 @@ static void *rewrite(void *arg)
         if (link && kept) {
             memset(slot, 0xff, sizeof(slot));
             memcpy(slot, kept->reply.slot, kept->reply.slot_bytes);
-            poke(slot + AT_MESSAGE, i % 2 ? UINT32_MAX : 496);
-            slot[AT_KIND] = (uint8_t)(1 + i % 4);
+            link_poke(slot + SLOT_MESSAGE, i % 2 ? UINT32_MAX : 496);
+            slot[SLOT_KIND] = (uint8_t)(1 + i % 4);
             gate_write(link, gate_slot(link, i / 64 % 8), link->ring.rkey, slot, sizeof(slot));
         }
         gate_unlock(l->gate);

@@ -105,3 +105,18 @@ void link_expect_closed(struct link_rig *l)
 {
     cr_assert(gate_wait_closed(l->gate), "the client has left the connection open");
 }
+
+void link_expect_broken(struct link_rig *l, const char *name, ssize_t result, const char *words)
+{
+    char text[512];
+    gzc_file_error(l->rig.file, text, sizeof(text));
+    cr_assert(result == -EPROTO || result == -ENOTCONN, "%s: %zd: %s", name, result, text);
+    cr_assert(strstr(text, words), "%s: does not say '%s': '%s'", name, words, text);
+    link_expect_closed(l);
+}
+
+void link_poke(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}

@@ -6,6 +6,11 @@
 #include "tests/guest/fake_gateway.h"
 #include "tests/wire/async_rig.h"
 
+/** Where things stand in a slot, and what a peer record's PEER_AT_* are there: it has no mark. */
+enum { SLOT_XID = 0, SLOT_KIND = 4, SLOT_CODE = 5, SLOT_MESSAGE = 8, SLOT_PAYLOAD = 12 };
+#define SLOT_AT(peer_at)      (RDMA_SLOT_HEAD_BYTES + (peer_at)-RDMA_MARK_BYTES)
+#define XID(generation, slot) ((uint32_t)(generation) << RDMA_SLOT_BITS | (slot))
+
 struct link_rig {
     struct rig rig;
     struct gate *gate;
@@ -30,6 +35,11 @@ void link_write(struct link_rig *l, size_t n, off_t offset);
 
 /** The brick is connected; else the test fails with the reason. */
 void link_expect_open(struct link_rig *l);
+/** A transfer that gave @p result has found the protocol broken, said so with @p words, and the
+ *  connection is closed. */
+void link_expect_broken(struct link_rig *l, const char *name, ssize_t result, const char *words);
+/** Puts a big-endian word. */
+void link_poke(uint8_t *at, uint32_t value);
 /** Waits until the client has closed its connections. */
 void link_expect_closed(struct link_rig *l);
 

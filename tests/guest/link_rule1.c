@@ -219,6 +219,34 @@ Test(link_rule1, after_success, .timeout = 60)
     }
 }
 
+/* Nor does the key of an earlier call reach the next one's memory, in the same place. */
+Test(link_rule1, keys_are_not_used_again, .timeout = 60)
+{
+    struct link_rig l;
+    struct guard g;
+    struct told told[2];
+    link_up(&l, NULL, "?rdma_credits=1" PATIENT, 32768);
+    link_hook(&l, gate_keep_all, NULL);
+    guard_make_one(&g, 32768);
+    for (unsigned i = 0; i < 2; i++) {
+        told[i] = (struct told){.memory = &g, .take = REUSE_IT};
+        told_read(&l.rig, &told[i], 0);
+        cr_assert(gate_wait_kept(l.gate, i + 1));
+        gate_lock(l.gate);
+        if (i == 0)
+            cr_assert_eq(gate_send_kept(gate_kept(l.gate, 0)), IBV_WC_SUCCESS);
+        else
+            cr_assert(is_out_of_reach(gate_kept(l.gate, 0)));
+        if (i == 1)
+            gate_disconnect(gate_latest(l.gate));
+        gate_unlock(l.gate);
+        told_wait(&l.rig, &told[i]);
+        told_memory(&told[i]);
+    }
+    guard_free(&g);
+    link_down(&l);
+}
+
 /* Its reply comes when the slot is LATE; it is drained, and the slot serves again. */
 static void answer_late(enum gate_cancel what, bool writes)
 {

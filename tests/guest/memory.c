@@ -7,10 +7,13 @@
 
 #include "tests/guest/pair.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -362,6 +365,8 @@ static void *discard_each_round(void *unused)
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
         pthread_barrier_wait(&barrier);
+        while (count().bytes == MB / 2) /* until both halves are being registered */
+            sched_yield();
         cr_assert_eq(madvise(handed, PAGE, MADV_DONTNEED), 0);
         pthread_barrier_wait(&barrier);
     }
@@ -383,6 +388,39 @@ Test(memory, discarded_while_it_is_registered)
         pthread_barrier_wait(&barrier);
         land(handed, PAGE);
         cr_assert_eq(madvise(handed + MB / 2, PAGE, MADV_DONTNEED), 0);
+    }
+    pthread_join(thread, NULL);
+}
+
+static void *use_each_round(void *size)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&barrier);
+        rdma_memory_put(m, get(handed, i % 2 ? MB : *(size_t *)size));
+        pthread_barrier_wait(&barrier);
+    }
+    return NULL;
+}
+
+/* Who is first, or is done first, makes no difference to what is found after. */
+Test(memory, registered_by_two_at_once)
+{
+    size_t less = MB / 2;
+    pthread_t thread;
+
+    pthread_barrier_init(&barrier, NULL, 2);
+    cr_assert_eq(pthread_create(&thread, NULL, use_each_round, &less), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        handed = map(MB);
+        pthread_barrier_wait(&barrier);
+        rdma_memory_put(m, get(handed, MB));
+        pthread_barrier_wait(&barrier);
+        cr_assert_eq(count().regions, 1);
+        cr_assert_eq(count().bytes, MB);
+        cr_assert(is_hit(handed, MB));
+        munmap(handed, MB);
+        rdma_memory_reap(m);
+        cr_assert_eq(pinned(), 0);
     }
     pthread_join(thread, NULL);
 }
@@ -421,9 +459,11 @@ Test(memory, shared_memory_and_huge_pages)
 
     FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
     cr_assert(f && fputs("2", f) >= 0 && fclose(f) == 0);
-    expect_uncached(map_with(2 * MB, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE),
-                    "huge pages");
+    at = map_with(2 * MB, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE);
+    expect_uncached(at, "huge pages");
+    rdma_memory_put(m, get(at, 2 * MB));
+    cr_assert_eq(count().bytes, 0, "a whole huge page");
 }
 
 Test(memory, without_a_cache)
@@ -464,6 +504,23 @@ static unsigned char *apart(unsigned char *base, int i)
     return base + i * 2 * SIZE;
 }
 
+/* As long as it is, no other userfaultfd can have it. */
+static bool is_watched(const void *at, size_t size)
+{
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+    struct uffdio_api api = {.api = UFFD_API};
+    struct uffdio_register request = {
+        .range = {.start = (uintptr_t)at, .len = size},
+        .mode = UFFDIO_REGISTER_MODE_MISSING,
+    };
+
+    cr_assert_eq(ioctl(fd, UFFDIO_API, &api), 0);
+    int err = ioctl(fd, UFFDIO_REGISTER, &request) < 0 ? errno : 0;
+    cr_assert(err == 0 || err == EBUSY, "%s", strerror(err));
+    close(fd);
+    return err;
+}
+
 Test(memory, least_recently_used_goes_first)
 {
     unsigned char *base = map(8 * 2 * SIZE);
@@ -476,6 +533,7 @@ Test(memory, least_recently_used_goes_first)
     cr_assert_eq(count().evictions, 1);
     cr_assert_eq(count().bytes, 3 * SIZE);
     cr_assert_eq(pinned(), 3 * SIZE);
+    cr_assert(is_watched(apart(base, 0), SIZE) && !is_watched(apart(base, 1), SIZE));
     cr_assert(is_hit(apart(base, 0), SIZE) && is_hit(apart(base, 2), SIZE) &&
               is_hit(apart(base, 3), SIZE));
     cr_assert_not(is_hit(apart(base, 1), SIZE));
@@ -730,7 +788,9 @@ Test(memory, no_memory_at_all)
     struct rdma_region *r;
 
     cr_assert_eq(rdma_memory_get(m, at, 0, true, &r, &why), -EINVAL);
+    cr_assert_not_null(strstr(why.text, "cannot be registered"), "%s", why.text);
     cr_assert_eq(rdma_memory_get(m, at, SIZE_MAX, true, &r, &why), -EINVAL);
+    cr_assert_not_null(strstr(why.text, "cannot be registered"), "%s", why.text);
     munmap(at + PAGE, PAGE);
     cr_assert_eq(rdma_memory_get(m, at, 3 * PAGE, true, &r, &why), -EFAULT);
     char text[ERRTEXT_SIZE];

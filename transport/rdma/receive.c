@@ -132,8 +132,9 @@ int link_read_slot(struct rdma_link *l, unsigned index, struct rdma_slot_head *h
     return head->kind == RDMA_SLOT_LONG ? 0 : copy_out(l, at + sizeof(bytes), head->message);
 }
 
-/* A whole message, in l->copy, and so many bytes of payload where it belongs. It is the reply to the
- * slot's call and to no other, whose memory might still be in reach; without a slot it is none. */
+/* A whole message, in l->copy, and so many bytes of payload where it belongs. It is the reply to
+ * the slot's call and to no other, whose memory might still be in reach; without a slot it is none.
+ */
 static int show_message(struct rdma_link *l, const struct link_slot *slot, size_t length,
                         size_t payload)
 {

@@ -64,7 +64,8 @@
  *     that grows            ignored
  *   process_madvise()       of other processes: nothing that discards; of this one: as madvise()
  * Not covered: MADV_GUARD_INSTALL (6.13) takes pages away without an event. Who puts guard pages
- * where data was read to, removes them and reads there again must do without the cache.
+ * where data was read to, removes them and reads there again must do without the cache. So must a
+ * program that has a userfaultfd of its own for the same memory: a range has one only.
  *
  * A forked child inherits the descriptor. As long as it has it, closing ours would leave ranges
  * registered that nobody reads the events of, so that unmapping them waits for ever. So ranges are
