@@ -149,8 +149,13 @@ static void link_gone(struct gate_link *link)
     v->inbox = v->stage = NULL;
 }
 
+/* Before the client's RTU is in there is no way to tell it. */
 void gate_disconnect(struct gate_link *link)
 {
+    while (link->open && !link->verbs->established) {
+        take_events(link->gate);
+        sched_yield();
+    }
     link_gone(link);
 }
 
@@ -248,10 +253,13 @@ static void take_event(struct gate *g, struct rdma_cm_event *event)
         memcpy(private, param.private_data, param.private_data_len);
     param.private_data = private;
     rdma_ack_cm_event(event);
+    struct gate_link *link = id == g->listener ? NULL : id->context;
     if (what == RDMA_CM_EVENT_CONNECT_REQUEST)
         admit(g, id, &param);
-    else if (what != RDMA_CM_EVENT_ESTABLISHED && id != g->listener && id->context)
-        link_gone(id->context);
+    else if (link && what == RDMA_CM_EVENT_ESTABLISHED)
+        link->verbs->established = true;
+    else if (link)
+        link_gone(link);
 }
 
 static void take_events(struct gate *g)
@@ -459,6 +467,11 @@ struct gate_counts gate_counts(struct gate *g)
     struct gate_counts counts = g->counts;
     gate_unlock(g);
     return counts;
+}
+
+const struct gate_counts *gate_counts_locked(const struct gate *g)
+{
+    return &g->counts;
 }
 
 bool gate_wait(struct gate *g, bool (*holds)(struct gate *gate, void *arg), void *arg)

@@ -122,6 +122,7 @@ bool gate_wait_kept(struct gate *gate, unsigned n);
 
 /* ---- all below [locked] ---------------------------------------------------------------------- */
 
+const struct gate_counts *gate_counts_locked(const struct gate *gate);
 /** The connection made last that is open; NULL: none. */
 struct gate_link *gate_latest(struct gate *gate);
 bool gate_is_fop(const struct gate_call *call, uint32_t proc);

@@ -13,6 +13,7 @@
 
 struct gate_verbs {
     struct rdma_cm_id *id;
+    bool established;
     struct ibv_pd *pd;
     struct ibv_cq *cq;
     struct ibv_mr *inbox_mr, *stage_mr;

@@ -301,8 +301,7 @@ Test(watch, a_forked_child_keeps_nothing_alive)
     cr_assert_eq(status, 0);
 }
 
-/* ---- what is not watched ----------------------------------------------------------------------
- */
+/* ---- what is not watched --------------------------------------------------------------------- */
 
 Test(watch, only_private_memory)
 {
@@ -380,8 +379,7 @@ Test(watch, as_many_as_were_promised)
     pthread_mutex_unlock(&s.user.lock);
 }
 
-/* ---- in time ----------------------------------------------------------------------------------
- */
+/* ---- in time --------------------------------------------------------------------------------- */
 
 /* An address that is used again at once by who has unmapped it: what was there is never found. */
 Test(watch, an_address_that_is_used_again)
@@ -478,8 +476,7 @@ Test(watch, an_address_that_another_thread_gets)
     cr_log_info("%d of %d rounds were too early", unsettled, ROUNDS);
 }
 
-/* ---- many threads ------------------------------------------------------------------------------
- */
+/* ---- many threads ---------------------------------------------------------------------------- */
 
 /* Each with memory of its own, half of them with a user of its own; all contend for the watcher. */
 struct worker {
@@ -540,8 +537,7 @@ Test(watch, many_threads)
     cr_assert_not(is_live(&s));
 }
 
-/* ---- the thread --------------------------------------------------------------------------------
- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 /* The id of the watcher's thread, 0: none. */
 static int watcher_thread(void)

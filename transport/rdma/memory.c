@@ -159,11 +159,9 @@ static void memory_stale(struct watch_user *user, struct watch *watch)
         retire(m, r);
 }
 
-/* Evicts until there is room for one more of `bytes`. */
+/* Evicts until there is room for one more of `bytes`, which are within the limit. */
 static bool make_room(struct rdma_memory *m, size_t bytes)
 {
-    if (bytes > m->limits.bytes)
-        return false;
     while (m->count.bytes > m->limits.bytes - bytes ||
            m->cached.n + m->coming >= m->limits.regions) {
         if (m->unused.next == &m->unused)
