@@ -211,10 +211,13 @@ static void link_open(struct gate_link *link, struct rdma_cm_id *id)
 static void admit(struct gate *g, struct rdma_cm_id *id, const struct rdma_conn_param *request)
 {
     const struct gate_options *o = &g->options;
-    if (o->mute)
+    if (o->mute && !g->unanswered) {
+        g->unanswered = id;
         return;
-    if (o->reject) {
+    }
+    if (o->mute || o->reject) {
         rdma_reject(id, o->reject, o->reject_bytes);
+        rdma_destroy_id(id);
         return;
     }
     struct gate_link *link = calloc(1, sizeof(*link));
@@ -385,6 +388,8 @@ void gate_stop(struct gate *g)
         free(link);
     }
     gate_kept_free(g);
+    if (g->unanswered)
+        rdma_destroy_id(g->unanswered);
     ibv_destroy_comp_channel(g->channel);
     rdma_destroy_id(g->listener);
     rdma_destroy_event_channel(g->events);

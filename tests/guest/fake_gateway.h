@@ -84,7 +84,7 @@ struct gate_options {
      * rejected; -1: not used. Zero is -1 if the pointer is NULL. */
     const void *accept, *reject;
     uint8_t accept_bytes, reject_bytes;
-    bool mute; /* connection requests are not answered */
+    bool mute; /* the first connection request is not answered, others are rejected */
     gate_hook *hook;
     void *arg;
 };

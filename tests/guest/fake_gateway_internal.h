@@ -39,7 +39,7 @@ struct gate {
     bool stop;
     int wake;
     struct rdma_event_channel *events;
-    struct rdma_cm_id *listener;
+    struct rdma_cm_id *listener, *unanswered;
     struct ibv_comp_channel *channel;
     struct gate_link *links; /* the latest first */
     struct gate_kept **kept;
