@@ -16,10 +16,14 @@
  *                 and a write leaves straight from it; from the moment a call has returned,
  *                 whatever its result, the library and the kernel no longer touch that memory.
  *                 What a write's buffer holds must not change while the call runs.
- *  Paths          Bytes, separated by '/', from the root of the volume; a leading '/' is optional.
- *                 Names are at most 255 bytes (NAME_MAX), paths at most 4095 (PATH_MAX - 1).
+ *  Paths          Bytes, separated by '/'. Those that begin with '/' are from the root of the
+ *                 volume, others from the handle's working directory (gzc_chdir()), which is the
+ *                 root to begin with. Names are at most 255 bytes (NAME_MAX), paths at most 4095
+ *                 (PATH_MAX - 1). `/.gfid/UUID`, with a gfid in the form of RFC 4122, is the inode
+ *                 that has it, and `/.gfid/UUID/name` a name in that directory: see gzc_handle.
  *  Identity       Operations run as the effective user, group and supplementary groups, and with
- *                 the umask, that the process had at gzc_mount().
+ *                 the umask, that the process had at gzc_mount(); or as the one that gzc_as() made
+ *                 the handle for. A file or directory keeps the identity it was opened with.
  *  Time           A call takes at most the volume's `timeout`; then it fails with -ETIMEDOUT.
  *
  * Errors that any operation on a volume may give, beside those listed with it:
@@ -40,10 +44,15 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct flock;   /* <fcntl.h> */
+struct statvfs; /* <sys/statvfs.h> */
+struct statx;   /* <sys/stat.h> with _GNU_SOURCE, or <linux/stat.h> */
 
 #define GZC_API __attribute__((visibility("default")))
 
@@ -117,11 +126,47 @@ GZC_API const char *gzc_version(void);
 GZC_API int gzc_mount(const char *uri, gzc_volume **volume);
 
 /**
- * Unmounts, whatever state the volume is in, and frees the handle. Files and directories must have
- * been closed. Does not wait for the network. A NULL volume is ignored.
+ * Frees the handle, and unmounts with the last one, whatever state the volume is in. Files and
+ * directories opened with it must have been closed. Does not wait for the network. A NULL volume is
+ * ignored.
  * @return 0, or -EBUSY (files or directories are still open; nothing has been done).
  */
 GZC_API int gzc_unmount(gzc_volume *volume);
+
+/** Who operations are made for. All zero is root, with the umask 0. */
+struct gzc_identity {
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups; /**< supplementary groups. The protocol has room for 83 (less a lock owner
+                              of more than 8 bytes); those behind are left out. A volume with
+                              `server.manage-gids` on looks up all of a user's groups itself. */
+    unsigned ngroups;
+    pid_t pid;    /**< as bricks see it, e.g. in locks; 0: this process's */
+    mode_t umask; /**< of what is created */
+};
+
+/**
+ * Makes another handle on a mount, for operations as @p who: the same connections, thread and
+ * counters, but an identity, a working directory and a last error of its own. Costs one small
+ * allocation and nothing on the network.
+ *
+ * @param who  needed during the call only; NULL: the process as it is now.
+ * @param as   receives the handle, to be given to gzc_unmount(), after which the others go on. The
+ *             mount ends with its last handle. NULL on failure, with the text on @p volume.
+ * @return 0, -ENOMEM, -ENOTCONN (the volume is not mounted).
+ */
+GZC_API int gzc_as(gzc_volume *volume, const struct gzc_identity *who, gzc_volume **as);
+
+/** Makes a directory the one that relative paths of this handle begin at; it is known by its gfid
+ *  from then on, and stays the same when it is renamed. -ENOTDIR, -EACCES (no search permission).
+ */
+GZC_API int gzc_chdir(gzc_volume *volume, const char *path);
+/**
+ * The absolute path of what @p path names, without symbolic links, "." and "..".
+ * @param size  of @p buffer, which is NUL-terminated.
+ * @return the length, or -ERANGE (@p size is too small), -ENOENT, ...
+ */
+GZC_API ssize_t gzc_realpath(gzc_volume *volume, const char *path, char *buffer, size_t size);
 
 /**
  * Copies the text of the last failure on @p volume (mount and operations on paths), without a
@@ -142,11 +187,14 @@ GZC_API const char *gzc_uri_path(const gzc_volume *volume);
  *
  * @param flags  as open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC, O_APPEND,
  *               O_DIRECT (alignment is the caller's duty, the brick's file system decides), O_SYNC,
- *               O_DSYNC, O_NOFOLLOW.
+ *               O_RSYNC, O_DSYNC, O_NOFOLLOW, O_DIRECTORY, O_NOATIME. O_CLOEXEC, O_NOCTTY,
+ *               O_NONBLOCK and O_LARGEFILE change nothing. A directory can be opened O_RDONLY, for
+ *               gzc_fsync(), which makes changes of its names stable, and for its attributes.
  * @param mode   permission bits of a file that is created; the umask is applied.
  * @return 0, or -ENOENT, -EEXIST, -EACCES, -EISDIR, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -ENXIO (a
  *         FIFO, socket or device: those work on their own host only), -EINVAL (a flag that is not
- *         in the list), ...; *file is NULL then, and the text is on the volume.
+ *         in the list; O_PATH, O_TMPFILE and O_ASYNC are not), ...; *file is NULL then, and the
+ *         text is on the volume.
  */
 GZC_API int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_file **file);
 
@@ -154,8 +202,15 @@ GZC_API int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mod
 GZC_API int gzc_create(gzc_volume *volume, const char *path, mode_t mode, gzc_file **file);
 
 /**
- * Closes a file and frees the handle, whatever the result. The brick is told (FLUSH) and what it
- * answers is the result; data is not forced to stable storage. A NULL file is ignored.
+ * Gives a second reference to an open file, as dup(2): position, flags and locks are one. Both are
+ * closed with gzc_close(); the file is closed with the last. @return @p file.
+ */
+GZC_API gzc_file *gzc_dup(gzc_file *file);
+
+/**
+ * Closes a file and frees the handle, whatever the result. The brick is told (FLUSH), releases the
+ * locks of the handle's lock owner, and what it answers is the result; data is not forced to stable
+ * storage. A NULL file is ignored.
  */
 GZC_API int gzc_close(gzc_file *file);
 
@@ -187,6 +242,34 @@ GZC_API ssize_t gzc_pwritev(gzc_file *file, const struct iovec *iov, int iovcnt,
 /** gzc_pwritev() from one buffer. */
 GZC_API ssize_t gzc_pwrite(gzc_file *file, const void *buffer, size_t count, off_t offset);
 
+/**
+ * gzc_preadv() and gzc_pwritev() with flags, as preadv2(2) and pwritev2(2): RWF_DSYNC and RWF_SYNC
+ * (the write is on stable storage when it has completed), RWF_HIPRI (changes nothing). An
+ * @p offset of -1 means the handle's position, as in gzc_read(). -EOPNOTSUPP: another flag.
+ */
+GZC_API ssize_t gzc_preadv2(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset,
+                            int flags);
+GZC_API ssize_t gzc_pwritev2(gzc_file *file, const struct iovec *iov, int iovcnt, off_t offset,
+                             int flags);
+
+/**
+ * Reads or writes at the handle's position, which begins at 0. The position moves when the call
+ * begins, so that several can be under way, one behind the other; a call that transfers less sets
+ * it to where it ended, unless it has been moved since. After a write with O_APPEND it is the end
+ * of the file.
+ * @return as gzc_preadv(), gzc_pwritev().
+ */
+GZC_API ssize_t gzc_read(gzc_file *file, void *buffer, size_t count);
+GZC_API ssize_t gzc_readv(gzc_file *file, const struct iovec *iov, int iovcnt);
+GZC_API ssize_t gzc_write(gzc_file *file, const void *buffer, size_t count);
+GZC_API ssize_t gzc_writev(gzc_file *file, const struct iovec *iov, int iovcnt);
+/**
+ * Moves the position, as lseek(2). SEEK_END, SEEK_DATA and SEEK_HOLE ask the brick.
+ * @return the position; or -EINVAL (@p whence, or it would be negative), -ENXIO (SEEK_DATA and
+ *         SEEK_HOLE: behind the end, or no more data), -EOVERFLOW.
+ */
+GZC_API off_t gzc_lseek(gzc_file *file, off_t offset, int whence);
+
 /** Forces data and metadata of the file to the brick's stable storage, as fsync(2). */
 GZC_API int gzc_fsync(gzc_file *file);
 /** Forces the data, and the metadata needed to read it back, as fdatasync(2). */
@@ -200,8 +283,57 @@ GZC_API int gzc_ftruncate(gzc_file *file, off_t length);
  *         -EOPNOTSUPP (the brick's file system cannot), ...
  */
 GZC_API int gzc_discard(gzc_file *file, off_t offset, off_t length);
+/** Writes zeros to bytes [@p offset, @p offset + @p length), without sending them; the file grows
+ * if they reach beyond its end. @return as gzc_discard(). */
+GZC_API int gzc_zerofill(gzc_file *file, off_t offset, off_t length);
+/**
+ * Allocates, frees or zeroes a range, as fallocate(2).
+ * @param mode  0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE (is
+ *              gzc_discard()), FALLOC_FL_ZERO_RANGE (is gzc_zerofill()).
+ * @return as gzc_discard(), -ENOSPC, or -EOPNOTSUPP (another mode: the protocol has none).
+ */
+GZC_API int gzc_fallocate(gzc_file *file, int mode, off_t offset, off_t length);
+/**
+ * Copies between two files, or within one if the ranges do not overlap. The brick does it by itself
+ * if both are on the same brick of one mount; otherwise the bytes are read and written.
+ * @param count  is cut to 1 GiB.
+ * @return the bytes copied: less than asked for at the end of @p in, or when a failure came after
+ *         some had been copied; or -EINVAL (ranges overlap), -EBADF, ...
+ */
+GZC_API ssize_t gzc_copy_file_range(gzc_file *in, off_t in_offset, gzc_file *out, off_t out_offset,
+                                    size_t count);
 /** Attributes of an open file. st_dev is 0: it has no meaning on a volume. */
 GZC_API int gzc_fstat(gzc_file *file, struct stat *st);
+/** The same as statx(2) has them, with the birth time where the brick knows it; stx_mask says what
+ *  is there. */
+GZC_API int gzc_fstatx(gzc_file *file, struct statx *stx);
+
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+/**
+ * POSIX byte-range locks, as fcntl(2): F_GETLK, F_SETLK, F_SETLKW. They belong to the handle's lock
+ * owner, which is the handle itself unless gzc_set_lock_owner() says otherwise; they go when the
+ * handle is closed, and when the client dies. l_pid is that of the identity. A brick that is lost
+ * loses them: from then on the handle's operations fail with -EBADFD until it is closed.
+ * @return 0; or -EAGAIN (held by another), -EDEADLK, -EBADF, -EINVAL, and for F_SETLKW -ETIMEDOUT
+ *         or -ECANCELED, with which it does not stay in the queue. F_SETLKW waits without bound
+ *         unless its gzc_async has a timeout_ns.
+ */
+GZC_API int gzc_posix_lock(gzc_file *file, int cmd, struct flock *lock);
+
+/** Of gzc_file_lock(). */
+enum gzc_lock_mode {
+    GZC_LOCK_ADVISORY = 0,
+    /** Reads and writes of others that a lock forbids fail with -EAGAIN, on a volume with
+     *  `locks.mandatory-locking` forced or optimal. */
+    GZC_LOCK_MANDATORY = 1,
+};
+/** gzc_posix_lock(), advisory or mandatory. */
+GZC_API int gzc_file_lock(gzc_file *file, int cmd, struct flock *lock, enum gzc_lock_mode mode);
+
+/** Sets whose the handle's locks, reads and writes are, from the next call on: @p length bytes of
+ *  the program's choice, 1 to 91, compared as a whole. -EINVAL: length. */
+GZC_API int gzc_set_lock_owner(gzc_file *file, const void *owner, size_t length);
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -209,12 +341,114 @@ GZC_API int gzc_fstat(gzc_file *file, struct stat *st);
 GZC_API int gzc_stat(gzc_volume *volume, const char *path, struct stat *st);
 /** Attributes of what @p path names; a final symbolic link is not followed. */
 GZC_API int gzc_lstat(gzc_volume *volume, const char *path, struct stat *st);
+/** gzc_stat(), or with AT_SYMLINK_NOFOLLOW gzc_lstat(), as gzc_fstatx(). -EINVAL: another flag. */
+GZC_API int gzc_statx(gzc_volume *volume, const char *path, int flags, struct statx *stx);
+/** Whether this handle's identity may do something: F_OK, or of R_OK, W_OK and X_OK. -EACCES. */
+GZC_API int gzc_access(gzc_volume *volume, const char *path, int mode);
+/** The file system that holds @p path. Sizes are those of the volume. */
+GZC_API int gzc_statvfs(gzc_volume *volume, const char *path, struct statvfs *st);
+
 /** Removes a name that is not a directory's. -EISDIR (or -EPERM) on a directory. */
 GZC_API int gzc_unlink(gzc_volume *volume, const char *path);
 /** Makes a directory; the umask is applied to @p mode. */
 GZC_API int gzc_mkdir(gzc_volume *volume, const char *path, mode_t mode);
 /** Removes an empty directory. -ENOTEMPTY, -ENOTDIR, -EBUSY (the root). */
 GZC_API int gzc_rmdir(gzc_volume *volume, const char *path);
+/** Makes a FIFO, socket, device or regular file, as mknod(2); the umask is applied. */
+GZC_API int gzc_mknod(gzc_volume *volume, const char *path, mode_t mode, dev_t dev);
+/** Makes a symbolic link @p path with the text @p target. */
+GZC_API int gzc_symlink(gzc_volume *volume, const char *target, const char *path);
+/**
+ * Copies out a symbolic link's text, without a NUL, cut at @p size.
+ * @return the bytes copied, -EINVAL (not a symbolic link), ...
+ */
+GZC_API ssize_t gzc_readlink(gzc_volume *volume, const char *path, char *buffer, size_t size);
+/** Gives the inode of @p path another name. A final symbolic link is not followed. -EPERM: a
+ *  directory. */
+GZC_API int gzc_link(gzc_volume *volume, const char *path, const char *new_path);
+/**
+ * Renames, replacing what @p new_path named, as rename(2).
+ * @param flags  0. Bricks can neither refuse to replace nor exchange: RENAME_NOREPLACE and
+ *               RENAME_EXCHANGE give -EINVAL, as renameat2(2) on file systems without them.
+ */
+GZC_API int gzc_rename(gzc_volume *volume, const char *path, const char *new_path, unsigned flags);
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+/* Of a path, following a final symbolic link; with l, not following it; with f, of an open file. */
+
+/** Sets the length in bytes; needs write permission. */
+GZC_API int gzc_truncate(gzc_volume *volume, const char *path, off_t length);
+/** Sets the permission bits. -EPERM: neither the owner nor root. */
+GZC_API int gzc_chmod(gzc_volume *volume, const char *path, mode_t mode);
+GZC_API int gzc_fchmod(gzc_file *file, mode_t mode);
+/** Sets owner and group; (uid_t)-1 and (gid_t)-1 leave one as it is. */
+GZC_API int gzc_chown(gzc_volume *volume, const char *path, uid_t uid, gid_t gid);
+GZC_API int gzc_lchown(gzc_volume *volume, const char *path, uid_t uid, gid_t gid);
+GZC_API int gzc_fchown(gzc_file *file, uid_t uid, gid_t gid);
+/** Sets the times of last access, times[0], and modification, times[1], as utimensat(2): UTIME_NOW
+ *  and UTIME_OMIT in tv_nsec; NULL: both now. */
+GZC_API int gzc_utimens(gzc_volume *volume, const char *path, const struct timespec times[2]);
+GZC_API int gzc_lutimens(gzc_volume *volume, const char *path, const struct timespec times[2]);
+GZC_API int gzc_futimens(gzc_file *file, const struct timespec times[2]);
+
+/**
+ * Copies out the value of an extended attribute.
+ * @param size  of @p value; 0: only the length is wanted.
+ * @return its length; or -ENODATA (there is none of that name), -ERANGE (@p size is too small),
+ *         -EOPNOTSUPP (a name space that the brick does not have), ...
+ */
+GZC_API ssize_t gzc_getxattr(gzc_volume *volume, const char *path, const char *name, void *value,
+                             size_t size);
+GZC_API ssize_t gzc_lgetxattr(gzc_volume *volume, const char *path, const char *name, void *value,
+                              size_t size);
+GZC_API ssize_t gzc_fgetxattr(gzc_file *file, const char *name, void *value, size_t size);
+/**
+ * Sets an extended attribute.
+ * @param flags  0, XATTR_CREATE (-EEXIST if it is there), XATTR_REPLACE (-ENODATA if not).
+ * @return 0, -ENOSPC or -E2BIG (too large for the brick's file system), -EPERM, ...
+ */
+GZC_API int gzc_setxattr(gzc_volume *volume, const char *path, const char *name, const void *value,
+                         size_t size, int flags);
+GZC_API int gzc_lsetxattr(gzc_volume *volume, const char *path, const char *name, const void *value,
+                          size_t size, int flags);
+GZC_API int gzc_fsetxattr(gzc_file *file, const char *name, const void *value, size_t size,
+                          int flags);
+/** Lists the names, each with its NUL, as listxattr(2). GlusterFS's own are not among them.
+ *  @return the length of the list; -ERANGE, ... */
+GZC_API ssize_t gzc_listxattr(gzc_volume *volume, const char *path, char *list, size_t size);
+GZC_API ssize_t gzc_llistxattr(gzc_volume *volume, const char *path, char *list, size_t size);
+GZC_API ssize_t gzc_flistxattr(gzc_file *file, char *list, size_t size);
+/** Removes an extended attribute. -ENODATA: there is none of that name. */
+GZC_API int gzc_removexattr(gzc_volume *volume, const char *path, const char *name);
+GZC_API int gzc_lremovexattr(gzc_volume *volume, const char *path, const char *name);
+GZC_API int gzc_fremovexattr(gzc_file *file, const char *name);
+
+/* ---- handles --------------------------------------------------------------------------------- */
+
+/** What a file server gives its clients to name an inode by: bytes that stay valid as long as the
+ *  inode exists, across renames, mounts and restarts, and can be kept anywhere. */
+struct gzc_handle {
+    unsigned char bytes[24]; /**< version, the volume's and the inode's id: opaque */
+};
+
+/** Handle of what @p path names; with AT_SYMLINK_NOFOLLOW of a final symbolic link itself. */
+GZC_API int gzc_name_to_handle(gzc_volume *volume, const char *path, int flags,
+                               struct gzc_handle *handle);
+/** Handle of an open file. Asks nobody. */
+GZC_API int gzc_file_to_handle(gzc_file *file, struct gzc_handle *handle);
+/**
+ * The path of an inode by its handle, or with @p name of that name in it: `/.gfid/UUID/name`, good
+ * for every function that takes one. ".." behind a directory's handle is looked up from the brick.
+ * @param name  NULL or one name, without '/'.
+ * @return the length; or -ESTALE (the handle is of another volume, or of no libgzc), -ERANGE,
+ *         -EINVAL (@p name). That the inode exists is not looked at.
+ */
+GZC_API ssize_t gzc_handle_path(gzc_volume *volume, const struct gzc_handle *handle,
+                                const char *name, char *path, size_t size);
+/** gzc_open() of gzc_handle_path(). -ESTALE: there is no such inode any more. */
+GZC_API int gzc_open_by_handle(gzc_volume *volume, const struct gzc_handle *handle, int flags,
+                               gzc_file **file);
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
@@ -235,6 +469,13 @@ GZC_API int gzc_opendir(gzc_volume *volume, const char *path, gzc_dir **dir);
  * @return 1 with an entry, 0 at the end, -errno.
  */
 GZC_API int gzc_readdir(gzc_dir *dir, struct gzc_dirent *entry);
+/** The position behind the entry that was read last: its cookie, 0 at the beginning. */
+GZC_API int64_t gzc_telldir(gzc_dir *dir);
+/** Goes on behind the entry that had @p cookie, of this or another handle on the same directory.
+ *  Asks nobody; what is not a cookie gives -EINVAL or the end from the next gzc_readdir(). */
+GZC_API void gzc_seekdir(gzc_dir *dir, int64_t cookie);
+/** Begins anew, with what is there by then. */
+GZC_API void gzc_rewinddir(gzc_dir *dir);
 /** Closes a directory and frees the handle. A NULL dir is ignored. */
 GZC_API int gzc_closedir(gzc_dir *dir);
 /** As gzc_error(), for a directory. */
@@ -336,6 +577,109 @@ GZC_API gzc_ticket gzc_readdir_async(gzc_dir *dir, struct gzc_dirent *entry,
                                      const struct gzc_async *how);
 /** The handle is gone when `done` is called. Cannot be cancelled. */
 GZC_API gzc_ticket gzc_closedir_async(gzc_dir *dir, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_chdir_async(gzc_volume *volume, const char *path,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_realpath_async(gzc_volume *volume, const char *path, char *buffer,
+                                      size_t size, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_preadv2_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                     off_t offset, int flags, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_pwritev2_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                      off_t offset, int flags, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_read_async(gzc_file *file, void *buffer, size_t count,
+                                  const struct gzc_async *how);
+GZC_API gzc_ticket gzc_readv_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_write_async(gzc_file *file, const void *buffer, size_t count,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_writev_async(gzc_file *file, const struct iovec *iov, int iovcnt,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lseek_async(gzc_file *file, off_t offset, int whence,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_zerofill_async(gzc_file *file, off_t offset, off_t length,
+                                      const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fallocate_async(gzc_file *file, int mode, off_t offset, off_t length,
+                                       const struct gzc_async *how);
+GZC_API gzc_ticket gzc_copy_file_range_async(gzc_file *in, off_t in_offset, gzc_file *out,
+                                             off_t out_offset, size_t count,
+                                             const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fstatx_async(gzc_file *file, struct statx *stx, const struct gzc_async *how);
+
+/** F_SETLKW has no bound but timeout_ns. A lock that is granted while its cancelling is on its way
+ *  is given back. */
+GZC_API gzc_ticket gzc_posix_lock_async(gzc_file *file, int cmd, struct flock *lock,
+                                        const struct gzc_async *how);
+GZC_API gzc_ticket gzc_file_lock_async(gzc_file *file, int cmd, struct flock *lock,
+                                       enum gzc_lock_mode mode, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_statx_async(gzc_volume *volume, const char *path, int flags,
+                                   struct statx *stx, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_access_async(gzc_volume *volume, const char *path, int mode,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_statvfs_async(gzc_volume *volume, const char *path, struct statvfs *st,
+                                     const struct gzc_async *how);
+GZC_API gzc_ticket gzc_mknod_async(gzc_volume *volume, const char *path, mode_t mode, dev_t dev,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_symlink_async(gzc_volume *volume, const char *target, const char *path,
+                                     const struct gzc_async *how);
+GZC_API gzc_ticket gzc_readlink_async(gzc_volume *volume, const char *path, char *buffer,
+                                      size_t size, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_link_async(gzc_volume *volume, const char *path, const char *new_path,
+                                  const struct gzc_async *how);
+GZC_API gzc_ticket gzc_rename_async(gzc_volume *volume, const char *path, const char *new_path,
+                                    unsigned flags, const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_truncate_async(gzc_volume *volume, const char *path, off_t length,
+                                      const struct gzc_async *how);
+GZC_API gzc_ticket gzc_chmod_async(gzc_volume *volume, const char *path, mode_t mode,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fchmod_async(gzc_file *file, mode_t mode, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_chown_async(gzc_volume *volume, const char *path, uid_t uid, gid_t gid,
+                                   const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lchown_async(gzc_volume *volume, const char *path, uid_t uid, gid_t gid,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fchown_async(gzc_file *file, uid_t uid, gid_t gid,
+                                    const struct gzc_async *how);
+GZC_API gzc_ticket gzc_utimens_async(gzc_volume *volume, const char *path,
+                                     const struct timespec times[2], const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lutimens_async(gzc_volume *volume, const char *path,
+                                      const struct timespec times[2], const struct gzc_async *how);
+GZC_API gzc_ticket gzc_futimens_async(gzc_file *file, const struct timespec times[2],
+                                      const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_getxattr_async(gzc_volume *volume, const char *path, const char *name,
+                                      void *value, size_t size, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lgetxattr_async(gzc_volume *volume, const char *path, const char *name,
+                                       void *value, size_t size, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fgetxattr_async(gzc_file *file, const char *name, void *value, size_t size,
+                                       const struct gzc_async *how);
+GZC_API gzc_ticket gzc_setxattr_async(gzc_volume *volume, const char *path, const char *name,
+                                      const void *value, size_t size, int flags,
+                                      const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lsetxattr_async(gzc_volume *volume, const char *path, const char *name,
+                                       const void *value, size_t size, int flags,
+                                       const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fsetxattr_async(gzc_file *file, const char *name, const void *value,
+                                       size_t size, int flags, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_listxattr_async(gzc_volume *volume, const char *path, char *list,
+                                       size_t size, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_llistxattr_async(gzc_volume *volume, const char *path, char *list,
+                                        size_t size, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_flistxattr_async(gzc_file *file, char *list, size_t size,
+                                        const struct gzc_async *how);
+GZC_API gzc_ticket gzc_removexattr_async(gzc_volume *volume, const char *path, const char *name,
+                                         const struct gzc_async *how);
+GZC_API gzc_ticket gzc_lremovexattr_async(gzc_volume *volume, const char *path, const char *name,
+                                          const struct gzc_async *how);
+GZC_API gzc_ticket gzc_fremovexattr_async(gzc_file *file, const char *name,
+                                          const struct gzc_async *how);
+
+GZC_API gzc_ticket gzc_name_to_handle_async(gzc_volume *volume, const char *path, int flags,
+                                            struct gzc_handle *handle, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_open_by_handle_async(gzc_volume *volume, const struct gzc_handle *handle,
+                                            int flags, gzc_file **file,
+                                            const struct gzc_async *how);
 
 GZC_API gzc_ticket gzc_ping_async(gzc_volume *volume, int index, uint64_t *nanoseconds,
                                   const struct gzc_async *how);

@@ -70,7 +70,7 @@ gzc_ticket gzc_closedir_async(gzc_dir *dir, const struct gzc_async *how)
 {
     struct gzc_volume *v = dir->volume;
     struct dir_op *op = malloc(sizeof(*op));
-    struct async *a = op ? async_begin(v) : NULL;
+    struct async *a = op ? async_begin(v->shared) : NULL;
     if (!a) {
         free(op);
         return volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");

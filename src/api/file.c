@@ -77,7 +77,7 @@ gzc_ticket gzc_close_async(gzc_file *file, const struct gzc_async *how)
 {
     struct gzc_volume *v = file->volume;
     struct file_op *op = malloc(sizeof(*op));
-    struct async *a = op ? async_begin(v) : NULL;
+    struct async *a = op ? async_begin(v->shared) : NULL;
     if (!a) {
         free(op);
         return volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");

@@ -13,7 +13,7 @@
 static inline size_t handle_text(const struct gzc_volume *v, const struct errtext *why, char *text,
                                  size_t size)
 {
-    struct engine *e = (struct engine *)&v->engine; /* its lock alone changes */
+    struct engine *e = &v->shared->engine;
     engine_lock(e);
     int n = snprintf(text, size, "%s", why->text);
     engine_unlock(e);
@@ -24,9 +24,9 @@ static inline size_t handle_text(const struct gzc_volume *v, const struct errtex
  *  -ENOTCONN, -EROFS, else 0. */
 static inline int handle_refuse(struct gzc_volume *v, bool change)
 {
-    if (!__atomic_load_n(&v->mounted, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&v->shared->mounted, __ATOMIC_RELAXED))
         return volume_fail(v, &v->why, -ENOTCONN, "the volume is not mounted");
-    if (change && v->topology.read_only)
+    if (change && v->shared->topology.read_only)
         return volume_fail(v, &v->why, -EROFS, "the volume is read-only");
     return 0;
 }

@@ -69,7 +69,7 @@ static inline gzc_ticket transfer_submit(struct transfer *t, const struct iovec 
     int rc = transfer_check(t);
     if (rc < 0)
         return rc;
-    struct async *a = async_begin(t->file->volume);
+    struct async *a = async_begin(t->file->volume->shared);
     if (!a)
         return refuse(t->file, -ENOMEM, "no memory for an operation");
     if (buffer) {

@@ -8,18 +8,49 @@ const char *gzc_version(void)
     return GZC_VERSION;
 }
 
+/* A handle on a mount. NULL: no memory. */
+static struct gzc_volume *handle_new(struct volume *shared)
+{
+    struct gzc_volume *volume = calloc(1, sizeof(*volume));
+    if (volume)
+        volume->shared = shared;
+    return volume;
+}
+
 int gzc_mount(const char *uri, gzc_volume **volume)
 {
-    struct gzc_volume *v = *volume = calloc(1, sizeof(*v));
-    if (!v)
-        return -ENOMEM;
-    int rc = engine_init(&v->engine);
+    struct volume *v = calloc(1, sizeof(*v));
+    *volume = v ? handle_new(v) : NULL;
+    int rc = *volume ? engine_init(&v->engine) : -ENOMEM;
     if (rc < 0) {
+        free(*volume);
         free(v);
         *volume = NULL;
         return rc;
     }
-    return volume_mount(v, uri);
+    v->users = 1;
+    rc = volume_mount(*volume, uri);
+    (*volume)->why = v->why;
+    return rc;
+}
+
+int gzc_as(gzc_volume *volume, const struct gzc_identity *who, gzc_volume **as)
+{
+    *as = NULL;
+    int rc = handle_refuse(volume, false);
+    if (rc < 0)
+        return rc;
+    struct gzc_volume *user = handle_new(volume->shared);
+    rc = user ? volume_caller(user, who) : -ENOMEM;
+    if (rc < 0) {
+        free(user);
+        return volume_fail(volume, &volume->why, rc, "no memory for a handle");
+    }
+    engine_lock(&volume->shared->engine);
+    volume->shared->users++;
+    engine_unlock(&volume->shared->engine);
+    *as = user;
+    return 0;
 }
 
 size_t gzc_error(const gzc_volume *volume, char *text, size_t size)
@@ -29,17 +60,17 @@ size_t gzc_error(const gzc_volume *volume, char *text, size_t size)
 
 const char *gzc_uri_path(const gzc_volume *volume)
 {
-    return volume->uri.path ? volume->uri.path : "/";
+    return volume->shared->uri.path ? volume->shared->uri.path : "/";
 }
 
 const char *gzc_volume_name(const gzc_volume *volume)
 {
-    return volume->topology.name ? volume->topology.name : "";
+    return volume->shared->topology.name ? volume->shared->topology.name : "";
 }
 
 const char *gzc_volume_server(const gzc_volume *volume)
 {
-    return volume->server;
+    return volume->shared->server;
 }
 
 /* Gives a caller the structure as it knows it: cut, or filled up with zeros. */
@@ -52,7 +83,7 @@ static int give(void *to, size_t size, const void *from, size_t known)
 
 int gzc_volume_stats(const gzc_volume *volume, struct gzc_stats *stats, size_t size)
 {
-    const struct counters *c = &volume->engine.counters;
+    const struct counters *c = &volume->shared->engine.counters;
     struct gzc_stats all = {
         .bytes_landed = counter_get(&c->bytes_landed),
         .bytes_staged = counter_get(&c->bytes_staged),
@@ -67,19 +98,19 @@ int gzc_volume_stats(const gzc_volume *volume, struct gzc_stats *stats, size_t s
         .work_requests = counter_get(&c->work_requests),
         .doorbells = counter_get(&c->doorbells),
         .completions = counter_get(&c->completions),
-        .registrations = volume->rdma ? rdma_registrations(volume->rdma) : 0,
+        .registrations = volume->shared->rdma ? rdma_registrations(volume->shared->rdma) : 0,
     };
     return give(stats, size, &all, sizeof(all));
 }
 
 int gzc_brick_count(const gzc_volume *volume)
 {
-    return volume->sessions ? (int)volume->topology.nbricks : 0;
+    return volume->shared->sessions ? (int)volume->shared->topology.nbricks : 0;
 }
 
-static struct session *find_brick(struct gzc_volume *v, int index)
+static struct session *find_brick(const struct gzc_volume *v, int index)
 {
-    return index >= 0 && index < gzc_brick_count(v) ? v->sessions[index] : NULL;
+    return index >= 0 && index < gzc_brick_count(v) ? v->shared->sessions[index] : NULL;
 }
 
 int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, size_t size)
@@ -88,7 +119,7 @@ int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, s
     if (!s)
         return volume_fail(volume, &volume->why, -EINVAL, "no such brick");
     struct gzc_brick_info all = {0};
-    engine_lock(&volume->engine);
+    engine_lock(&volume->shared->engine);
     all.connected = s->state == SESSION_UP;
     all.connections = s->up;
     snprintf(all.name, sizeof(all.name), "%s", s->spec->name);
@@ -99,20 +130,20 @@ int gzc_brick_info(gzc_volume *volume, int index, struct gzc_brick_info *info, s
              s->way.gateway && !s->fell_back ? "rdma" : "tcp");
     if (!all.connected)
         snprintf(all.error, sizeof(all.error), "%.255s", s->why.text);
-    engine_unlock(&volume->engine);
+    engine_unlock(&volume->shared->engine);
     return give(info, size, &all, sizeof(all));
 }
 
 int gzc_volume_options(const gzc_volume *volume,
                        int (*each)(void *arg, const char *name, const char *value), void *arg)
 {
-    const struct gzc_uri *uri = &volume->uri;
+    const struct gzc_uri *uri = &volume->shared->uri;
     char timeout[32], connect[32], ping[32], reconnect[32], nconnect[16], busy[16], name[512];
     snprintf(timeout, sizeof(timeout), "%g", uri->timeout_ms / 1e3);
     snprintf(connect, sizeof(connect), "%g", uri->connect_timeout_ms / 1e3);
     snprintf(ping, sizeof(ping), "%g",
-             uri->ping_timeout_ms < 0 && volume->topology.nbricks
-                 ? volume->topology.bricks[0].ping_timeout_ms / 1e3
+             uri->ping_timeout_ms < 0 && volume->shared->topology.nbricks
+                 ? volume->shared->topology.bricks[0].ping_timeout_ms / 1e3
                  : uri->ping_timeout_ms / 1e3);
     snprintf(reconnect, sizeof(reconnect), "%g", uri->reconnect_timeout_ms / 1e3);
     snprintf(nconnect, sizeof(nconnect), "%d", uri->nconnect);
@@ -131,8 +162,8 @@ int gzc_volume_options(const gzc_volume *volume,
     int rc = 0;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !rc; i++)
         rc = each(arg, own[i][0], own[i][1]);
-    for (size_t i = 0; i < volume->volfile.nxlators && !rc; i++) {
-        const struct xlator *x = volume->volfile.xlators[i];
+    for (size_t i = 0; i < volume->shared->volfile.nxlators && !rc; i++) {
+        const struct xlator *x = volume->shared->volfile.xlators[i];
         for (size_t j = 0; j < x->noptions && !rc; j++) {
             snprintf(name, sizeof(name), "%s.%s", x->name, x->options[j].key);
             rc = each(arg, name, x->options[j].value);
@@ -147,14 +178,15 @@ int gzc_volume_options(const gzc_volume *volume,
 int gzc_register(gzc_volume *volume, void *address, size_t length)
 {
     struct errtext why;
-    int rc = volume->rdma ? rdma_register(volume->rdma, address, length, &why) : 0;
+    int rc = volume->shared->rdma ? rdma_register(volume->shared->rdma, address, length, &why) : 0;
     return rc < 0 ? volume_fail(volume, &volume->why, rc, why.text) : 0;
 }
 
 int gzc_unregister(gzc_volume *volume, void *address, size_t length)
 {
     struct errtext why;
-    int rc = volume->rdma ? rdma_unregister(volume->rdma, address, length, &why) : 0;
+    int rc =
+        volume->shared->rdma ? rdma_unregister(volume->shared->rdma, address, length, &why) : 0;
     return rc < 0 ? volume_fail(volume, &volume->why, rc, why.text) : 0;
 }
 

@@ -18,6 +18,7 @@
 
 #include "rpc/conn.h"
 
+struct caller;
 struct remote;
 struct session;
 
@@ -26,12 +27,15 @@ struct session;
 
 /** What an operation carries beside its arguments. */
 struct fop_context {
+    const struct caller *caller; /* needed until a call is encoded: fop_post() */
     uint64_t deadline;
     const void *owner; /* of the calls, for rpc_cancel() and brick_cancel() */
-    bool cancelled;    /* posts no more calls: they end with -ECANCELED */
-    bool keep;         /* is not to be cancelled */
-    bool utime;        /* the volume keeps times by the clients' clocks (features/utime) */
-    bool noatime;      /* of utime: reading moves no time */
+    uint32_t times; /* RPC_CRED_..., of the inode, that its calls set beside those of their kind */
+    bool once;      /* a call may not be executed twice, though others of its kind may */
+    bool cancelled; /* posts no more calls: they end with -ECANCELED */
+    bool keep;      /* is not to be cancelled */
+    bool utime;     /* the volume keeps times by the clients' clocks (features/utime) */
+    bool noatime;   /* of utime: reading moves no time */
 };
 
 /** Why a call has failed, where rpc_call.error does not tell it. */

@@ -68,31 +68,53 @@ static bool_t xdr_list_res(XDR *xdrs, struct fop_list_res *res)
 
 /* Changing names is not repeatable: the second time it fails, or undoes what others have done
  * since. What a brick has open for us goes with the connection. */
-#define KIND(NAME, args, res, times, if_lost)                                                      \
+#define KIND_OF(NAME, args, res, times, reply_max, if_lost)                                        \
     [GF_FOP_##NAME] = {                                                                            \
-        #NAME, (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times, 0, if_lost}
+        #NAME,  (xdrproc_t)xdr_gf_##args##_args, (xdrproc_t)xdr_##res##_res, times, reply_max,     \
+        if_lost}
+#define KIND(NAME, name, times, if_lost) KIND_OF(NAME, name, gf_##name, times, 0, if_lost)
 
 static const struct fop_kind kinds[] = {
-    KIND(LOOKUP, lookup, gf_lookup, 0, AGAIN),
-    KIND(STAT, stat, gf_stat, 0, AGAIN),
-    KIND(FSTAT, fstat, gf_fstat, 0, AGAIN),
-    KIND(READLINK, readlink, gf_readlink, 0, AGAIN),
-    KIND(OPEN, open, gf_open, RPC_CRED_ATIME, AGAIN),
-    KIND(CREATE, create, gf_create, SETS_ALL, NOT_TWICE),
-    KIND(READ, read, gf_read, RPC_CRED_ATIME, AGAIN),
-    KIND(WRITE, write, gf_write, SETS_FILE, AGAIN), /* but for appends: io.c */
-    KIND(FLUSH, flush, gf_flush, 0, DONE),
-    KIND(FSYNC, fsync, gf_fsync, 0, AGAIN),
-    KIND(FTRUNCATE, ftruncate, gf_ftruncate, SETS_FILE, AGAIN),
-    KIND(DISCARD, discard, gf_discard, 0, AGAIN),
-    KIND(RELEASE, release, gf_release, 0, DONE),
-    KIND(UNLINK, unlink, gf_unlink, SETS_NAME, NOT_TWICE),
-    KIND(MKDIR, mkdir, gf_mkdir, SETS_ALL, NOT_TWICE),
-    KIND(RMDIR, rmdir, gf_rmdir, SETS_NAME, NOT_TWICE),
-    KIND(OPENDIR, opendir, gf_opendir, RPC_CRED_ATIME, AGAIN),
-    [GF_FOP_READDIRP] = {"READDIRP", (xdrproc_t)xdr_gf_readdirp_args, (xdrproc_t)xdr_list_res, 0,
-                         FOP_LIST_MAX, AGAIN},
-    KIND(RELEASEDIR, releasedir, gf_releasedir, 0, DONE),
+    KIND(LOOKUP, lookup, 0, AGAIN),
+    KIND(STAT, stat, 0, AGAIN),
+    KIND(FSTAT, fstat, 0, AGAIN),
+    KIND(ACCESS, access, 0, AGAIN),
+    KIND(STATFS, statfs, 0, AGAIN),
+    KIND(READLINK, readlink, 0, AGAIN),
+    KIND(SETATTR, setattr, RPC_CRED_CTIME, AGAIN),
+    KIND(FSETATTR, fsetattr, RPC_CRED_CTIME, AGAIN),
+    KIND(TRUNCATE, truncate, SETS_FILE, AGAIN),
+    KIND(FTRUNCATE, ftruncate, SETS_FILE, AGAIN),
+    KIND_OF(GETXATTR, getxattr, gf_getxattr, 0, FOP_XATTR_MAX, AGAIN),
+    KIND_OF(FGETXATTR, fgetxattr, gf_fgetxattr, 0, FOP_XATTR_MAX, AGAIN),
+    KIND(SETXATTR, setxattr, RPC_CRED_CTIME, AGAIN), /* but to create one: context.once */
+    KIND(FSETXATTR, fsetxattr, RPC_CRED_CTIME, AGAIN),
+    KIND(REMOVEXATTR, removexattr, RPC_CRED_CTIME, NOT_TWICE),
+    KIND(FREMOVEXATTR, fremovexattr, RPC_CRED_CTIME, NOT_TWICE),
+    KIND(OPEN, open, RPC_CRED_ATIME, AGAIN),
+    KIND(CREATE, create, SETS_ALL, NOT_TWICE),
+    KIND(READ, read, RPC_CRED_ATIME, AGAIN),
+    KIND(WRITE, write, SETS_FILE, AGAIN), /* but for appends: io.c */
+    KIND(FLUSH, flush, 0, DONE),
+    KIND(FSYNC, fsync, 0, AGAIN),
+    KIND(FSYNCDIR, fsyncdir, 0, AGAIN),
+    KIND(FALLOCATE, fallocate, RPC_CRED_MTIME | RPC_CRED_ATIME, AGAIN),
+    KIND(DISCARD, discard, 0, AGAIN),
+    KIND(ZEROFILL, zerofill, RPC_CRED_MTIME | RPC_CRED_ATIME, AGAIN),
+    KIND(SEEK, seek, 0, AGAIN),
+    KIND(COPY_FILE_RANGE, copy_file_range, SETS_FILE, AGAIN),
+    KIND(LK, lk, 0, NOT_TWICE),
+    KIND(RELEASE, release, 0, DONE),
+    KIND(UNLINK, unlink, SETS_NAME, NOT_TWICE),
+    KIND(MKDIR, mkdir, SETS_ALL, NOT_TWICE),
+    KIND(MKNOD, mknod, SETS_ALL, NOT_TWICE),
+    KIND(SYMLINK, symlink, SETS_ALL, NOT_TWICE),
+    KIND(LINK, link, SETS_NAME, NOT_TWICE),
+    KIND(RENAME, rename, SETS_NAME, NOT_TWICE),
+    KIND(RMDIR, rmdir, SETS_NAME, NOT_TWICE),
+    KIND(OPENDIR, opendir, RPC_CRED_ATIME, AGAIN),
+    KIND_OF(READDIRP, readdirp, list, 0, FOP_LIST_MAX, AGAIN),
+    KIND(RELEASEDIR, releasedir, 0, DONE),
 };
 
 const char *fop_name(uint32_t number)
@@ -102,7 +124,7 @@ const char *fop_name(uint32_t number)
 
 void fop_stamp(uint8_t *credential, uint32_t number, const struct fop_context *context)
 {
-    uint32_t times = context->utime ? kinds[number].times : 0;
+    uint32_t times = context->utime ? kinds[number].times | context->times : 0;
     if (times == RPC_CRED_ATIME && context->noatime)
         times = 0;
     if (!times)
@@ -129,7 +151,7 @@ static bool fop_lost(struct fop *fop)
         fop->call.rpc.error = 0;
         return false;
     }
-    return brick_again(&fop->brick, kind->if_lost == AGAIN);
+    return brick_again(&fop->brick, kind->if_lost == AGAIN && !fop->brick.context->once);
 }
 
 static void fop_over(struct rpc_call *rpc)
@@ -163,21 +185,21 @@ static int fop_encode(struct fop *fop, void *arguments)
 {
     const struct fop_kind *kind = &kinds[fop->number];
     const struct fop_context *context = fop->brick.context;
-    const struct identity *identity = fop->brick.session->identity;
+    const struct caller *caller = context->caller;
     const struct xdr_procedure procedure = {
         GF_FOP_PROGRAM,  GF_FOP_VERSION, fop->number,
         kind->arguments, kind->results,  kind->reply_max,
     };
-    uint8_t credential[sizeof(identity->credential)];
-    struct xdr_identity caller = {
+    uint8_t credential[sizeof(caller->credential)];
+    const struct xdr_identity identity = {
         credential,
-        identity->credential_length,
+        caller->length,
         context->deadline,
         context->owner,
     };
-    memcpy(credential, identity->credential, identity->credential_length);
+    memcpy(credential, caller->credential, caller->length);
     fop_stamp(credential, fop->number, context);
-    return xdr_call_encode(&fop->call, &procedure, &caller, arguments, &fop->results, NULL);
+    return xdr_call_encode(&fop->call, &procedure, &identity, arguments, &fop->results, NULL);
 }
 
 void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,

@@ -10,6 +10,9 @@
 #define FOP_LIST_BATCH (128 << 10)
 #define FOP_LIST_MAX   (512u << 10)
 
+/* The encoded extended attributes of an inode: Linux keeps 64 KiB of names and as much a value. */
+#define FOP_XATTR_MAX (1u << 20)
+
 /** Results of READDIRP: the list is still encoded, but valid; see proto/dirlist.h. */
 struct fop_list_res {
     int32_t op_ret, op_errno;
@@ -37,6 +40,12 @@ struct fop {
         gf_fd_res fd;
         gf_create_res create;
         gf_readlink_res readlink;
+        gf_rename_res rename;
+        gf_statfs_res statfs;
+        gf_xattr_res xattr;
+        gf_seek_res seek;
+        gf_lk_res lk;
+        gf_copy_file_range_res copy;
         struct fop_list_res list;
     } results; /* valid if error is 0; to be freed with fop_free_results() in any case */
     void *arg; /* the poster's */

@@ -16,8 +16,8 @@ struct reopen {
     uint8_t gfid[16];
 };
 
-void remote_opened(struct remote *r, const struct fop *fop, const uint8_t *gfid, int64_t fd,
-                   int flags, bool directory)
+void remote_opened(struct remote *r, const struct fop *fop, const struct caller *caller,
+                   const uint8_t *gfid, int64_t fd, int flags, bool directory)
 {
     struct session *s = fop->brick.session;
     *r = (struct remote){
@@ -26,6 +26,7 @@ void remote_opened(struct remote *r, const struct fop *fop, const uint8_t *gfid,
         .generation = fop->generation,
         .flags = (uint32_t)(flags & ~(O_CREAT | O_EXCL | O_TRUNC)),
         .directory = directory,
+        .caller = caller,
         .next = s->remotes,
         .link = &s->remotes,
     };
@@ -67,6 +68,7 @@ static void give_back(struct reopen *o, int64_t fd)
     memcpy(file.gfid, o->gfid, sizeof(file.gfid));
     memcpy(directory.gfid, o->gfid, sizeof(directory.gfid));
     bool is_directory = o->fop.number == GF_FOP_OPENDIR;
+    o->context.caller = &s->identity->caller; /* who has opened it may be gone */
     fop_post(s, NULL, &o->fop, is_directory ? GF_FOP_RELEASEDIR : GF_FOP_RELEASE,
              is_directory ? (void *)&directory : &file, &o->context, reopen_free);
 }
@@ -105,7 +107,7 @@ void remote_reopen(struct remote *r)
     }
     o->remote = r;
     /* Those that wait for it have deadlines of their own. */
-    o->context = (struct fop_context){.deadline = CLOCK_NEVER};
+    o->context = (struct fop_context){.caller = r->caller, .deadline = CLOCK_NEVER};
     memcpy(o->gfid, r->gfid, sizeof(o->gfid));
     gf_open_args file = {.flags = r->flags};
     gf_opendir_args directory = {0};

@@ -19,13 +19,14 @@ struct remote {
     uint32_t flags;      /* to open it again with */
     bool directory;
     uint8_t gfid[16];
-    struct reopen *reopen; /* being opened again */
+    const struct caller *caller; /* for whom it is open; lives as long as this */
+    struct reopen *reopen;       /* being opened again */
     struct remote *next, **link;
 };
 
-/** @p fop has opened a file or directory. It is kept open until remote_close(). */
-void remote_opened(struct remote *r, const struct fop *fop, const uint8_t *gfid, int64_t fd,
-                   int flags, bool directory);
+/** @p fop has opened a file or directory for @p caller. It is kept open until remote_close(). */
+void remote_opened(struct remote *r, const struct fop *fop, const struct caller *caller,
+                   const uint8_t *gfid, int64_t fd, int flags, bool directory);
 /** It is not opened again from here on. Nothing is sent. May be called on a zeroed one, and again
  *  and again. */
 void remote_close(struct remote *r);

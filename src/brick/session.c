@@ -307,8 +307,8 @@ void session_start(struct session *s, uint64_t deadline)
     struct errtext why, reason;
     s->deadline = deadline;
     s->caller = (struct xdr_identity){
-        .credential = s->identity->credential,
-        .credential_length = s->identity->credential_length,
+        .credential = s->identity->caller.credential,
+        .credential_length = s->identity->caller.length,
         .deadline = deadline,
     };
     s->state = SESSION_CONNECT;

@@ -16,25 +16,22 @@
 #define BRICK_SESSION_H
 
 #include "brick/call.h"
+#include "brick/caller.h"
 #include "brick/glusterd.h"
 #include "brick/spec.h"
 
 #include <sys/types.h>
 
 #define SESSION_CONNECTIONS 16
-#define SESSION_LK_OWNER    8
 
-/** Who we are to the bricks, taken once from the process. */
+/** Which client we are to the bricks, and for whom connections are made. */
 struct identity {
-    char process_uuid[192];  /* but for the number of the start */
-    uint8_t credential[408]; /* AUTH_GLUSTERFS_v3: flavour, length, body */
-    size_t credential_length;
-    mode_t umask;
+    char process_uuid[192]; /* but for the number of the start */
+    struct caller caller;
 };
 
-/** Takes the process's effective ids, umask and names, and its groups if @p groups says so (option
- *  send-gids). @return 0 or -errno. */
-int identity_take(struct identity *identity, bool groups);
+/** Takes the process's names, and its caller. @return 0 or -errno. */
+int identity_take(struct identity *identity);
 
 /** How to reach a brick. */
 struct session_way {

@@ -8,7 +8,7 @@
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
-static int pool_grow(struct gzc_volume *v)
+static int pool_grow(struct volume *v)
 {
     struct async_pool *pool = &v->asyncs;
     if (pool->count == pool->room) {
@@ -33,19 +33,19 @@ static int pool_grow(struct gzc_volume *v)
     return 0;
 }
 
-int async_pool_init(struct gzc_volume *v)
+int async_pool_init(struct volume *v)
 {
     return pool_grow(v);
 }
 
-void async_pool_free(struct gzc_volume *v)
+void async_pool_free(struct volume *v)
 {
     for (unsigned i = 0; i < v->asyncs.count; i++)
         free(v->asyncs.all[i]);
     free(v->asyncs.all);
 }
 
-static struct async *pool_find(struct gzc_volume *v, gzc_ticket ticket)
+static struct async *pool_find(struct volume *v, gzc_ticket ticket)
 {
     uint32_t index = (uint32_t)ticket, generation = (uint32_t)(ticket >> 32);
     if (ticket <= 0 || index / PLACES_AT_ONCE >= v->asyncs.count)
@@ -56,7 +56,7 @@ static struct async *pool_find(struct gzc_volume *v, gzc_ticket ticket)
 
 /* ---- an operation ---------------------------------------------------------------------------- */
 
-struct async *async_begin(struct gzc_volume *v)
+struct async *async_begin(struct volume *v)
 {
     engine_lock(&v->engine);
     if (!v->asyncs.free && pool_grow(v) < 0) {
@@ -77,9 +77,8 @@ static void async_complete(struct op *op)
 static void async_release(struct completion *completion)
 {
     struct async *a = (struct async *)completion;
-    struct gzc_volume *v = a->volume;
-    if (a->op->settle)
-        a->op->settle(a->op);
+    struct volume *v = a->volume;
+    op_end(a->op);
     a->completion.result = a->op->result;
     a->completion.why = a->op->why;
     if (a->op != &a->io.op)
@@ -115,12 +114,12 @@ gzc_ticket async_start(struct async *a, struct op *op, void (*start)(struct op *
 
 gzc_ticket op_submit(struct op *op, void (*start)(struct op *op), const struct gzc_async *how)
 {
-    struct gzc_volume *v = op->volume;
+    struct volume *v = op->volume;
     struct async *a = async_begin(v);
     if (a)
         return async_start(a, op, start, how);
     engine_lock(&v->engine);
-    op->result = errtext_set(&v->why, ENOMEM, "no memory for an operation");
+    op->result = errtext_set(&op->user->why, ENOMEM, "no memory for an operation");
     if (op->settle)
         op->settle(op);
     engine_unlock(&v->engine);
@@ -128,7 +127,7 @@ gzc_ticket op_submit(struct op *op, void (*start)(struct op *op), const struct g
     return -ENOMEM;
 }
 
-int async_cancel(struct gzc_volume *v, gzc_ticket ticket)
+int async_cancel(struct volume *v, gzc_ticket ticket)
 {
     struct async *a = pool_find(v, ticket);
     return a ? op_cancel(a->op) : -ENOENT;

@@ -17,18 +17,18 @@ struct async {
     struct completion completion; /* first */
     struct async *next;           /* in the pool's free list */
     uint32_t index, generation;
-    struct gzc_volume *volume;
+    struct volume *volume;
     struct op *op;    /* NULL while it is free */
     struct io io;     /* op may be this */
     struct iovec iov; /* of a transfer with one buffer */
 };
 
 /** Makes the pool's first places. @return 0 or -ENOMEM. */
-int async_pool_init(struct gzc_volume *v);
-void async_pool_free(struct gzc_volume *v);
+int async_pool_init(struct volume *v);
+void async_pool_free(struct volume *v);
 
 /** Takes a place. Takes the lock, and keeps it on success. NULL: no memory. */
-struct async *async_begin(struct gzc_volume *v);
+struct async *async_begin(struct volume *v);
 
 /**
  * Starts @p op, to be completed as @p how says; sends it, unless more is to come; and drops the
@@ -42,6 +42,6 @@ gzc_ticket async_start(struct async *a, struct op *op, void (*start)(struct op *
 gzc_ticket op_submit(struct op *op, void (*start)(struct op *op), const struct gzc_async *how);
 
 /** Locked. @return as gzc_cancel(). */
-int async_cancel(struct gzc_volume *v, gzc_ticket ticket);
+int async_cancel(struct volume *v, gzc_ticket ticket);
 
 #endif

@@ -21,7 +21,7 @@ static void opendir_done(struct op *op)
         op_fail(op, &o->fop, w->path);
         return;
     }
-    remote_opened(&o->dir->remote, &o->fop, w->stat.gfid, fd, 0, true);
+    remote_opened(&o->dir->remote, &o->fop, &op->user->caller, w->stat.gfid, fd, 0, true);
     op_finish(op, 0);
 }
 
@@ -54,7 +54,7 @@ static void opendir_settle(struct op *op)
         free(o->dir);
         o->dir = NULL;
     } else {
-        volume_handle_opened(op->volume);
+        volume_handle_opened(op->user);
     }
     *o->out = o->dir;
 }

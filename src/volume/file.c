@@ -36,7 +36,7 @@ static void open_finish(struct op *op, const uint8_t *gfid, int64_t fd)
         open_fail(op, -ENOMEM); /* the brick's descriptor goes with the connection */
         return;
     }
-    remote_opened(&file->remote, &o->fop, gfid, fd, o->flags, false);
+    remote_opened(&file->remote, &o->fop, &file->caller, gfid, fd, o->flags, false);
     file->flags = o->flags;
     io_head_init(file);
     op_finish(op, 0);
@@ -95,7 +95,7 @@ static void open_create(struct op *op)
     gf_create_args args = {
         .flags = (u_int)o->flags,
         .mode = o->mode & 07777,
-        .umask = op->volume->identity.umask,
+        .umask = op->user->caller.umask,
         .bname = w->name,
     };
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));
@@ -144,7 +144,7 @@ static void open_settle(struct op *op)
         free(o->file);
         o->file = NULL;
     } else {
-        volume_handle_opened(op->volume);
+        volume_handle_opened(op->user);
     }
     *o->out = o->file;
 }
@@ -163,6 +163,10 @@ int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int fla
     if (!o->file)
         return -ENOMEM;
     o->file->volume = v;
+    o->file->caller = v->caller;
+    uint64_t owner = (uintptr_t)o->file; /* no other open file has the same */
+    caller_set_owner(&o->file->caller, &owner, CALLER_LK_OWNER);
+    o->path.op.context.caller = &o->file->caller;
     return 0;
 }
 
@@ -203,6 +207,7 @@ static void file_post(struct op *op, uint32_t number, void *arguments)
 void file_op_init(struct file_op *f, struct gzc_file *file)
 {
     op_init(&f->op, file->volume);
+    f->op.context.caller = &file->caller;
     f->file = file;
 }
 

@@ -15,15 +15,15 @@
 
 void io_head_init(struct gzc_file *file)
 {
-    const struct identity *identity = &file->volume->identity;
+    const struct caller *caller = &file->caller;
     uint8_t *rpc = file->head + TRANSPORT_HEADROOM;
     size_t length = rpc_call_encode(rpc, 0, GF_FOP_PROGRAM, GF_FOP_VERSION, GF_FOP_READ,
-                                    identity->credential, identity->credential_length);
+                                    caller->credential, caller->length);
     file->head_length = (uint32_t)(TRANSPORT_HEADROOM + length + HOT_IO_ARGS_BYTES);
     file->io_flags = (uint32_t)file->flags & (O_DIRECT | O_SYNC | O_DSYNC);
 }
 
-int io_pool_init(struct gzc_volume *v)
+int io_pool_init(struct volume *v)
 {
     v->segment_memory = calloc(IO_BORROWED, sizeof(struct io_segment));
     if (!v->segment_memory)
@@ -37,7 +37,7 @@ int io_pool_init(struct gzc_volume *v)
 
 static struct io_segment *segment_borrow(struct io *io)
 {
-    struct gzc_volume *v = io->op.volume;
+    struct volume *v = io->op.volume;
     struct io_segment *seg = v->segments;
     if (seg) {
         v->segments = seg->next;
@@ -49,7 +49,7 @@ static struct io_segment *segment_borrow(struct io *io)
 
 static void segments_return(struct io *io)
 {
-    struct gzc_volume *v = io->op.volume;
+    struct volume *v = io->op.volume;
     while (io->borrowed) {
         struct io_segment *seg = io->borrowed;
         io->borrowed = seg->next;

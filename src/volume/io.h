@@ -43,7 +43,7 @@ struct io {
 };
 
 /** Makes the segments that can be borrowed. @return 0 or -ENOMEM. */
-int io_pool_init(struct gzc_volume *v);
+int io_pool_init(struct volume *v);
 
 /** Prepares a transfer of @p total bytes. The iovec and its memory must stay until it is over.
  */

@@ -30,7 +30,7 @@ static void volfile_answered(struct glusterd_query *q)
     waiter_wake(vq->engine, &vq->waiter);
 }
 
-static int getspec_arguments(struct gzc_volume *v, gf_getspec_args *args)
+static int getspec_arguments(struct volume *v, gf_getspec_args *args)
 {
     struct dict d;
     dict_init(&d);
@@ -51,13 +51,13 @@ static int getspec_arguments(struct gzc_volume *v, gf_getspec_args *args)
 
 /* Asks one glusterd. -errno with text in v->why; *answered: it was this server's answer, so that
  * asking another makes no sense. */
-static int volfile_ask(struct gzc_volume *v, const struct transport_kind *transport,
+static int volfile_ask(struct volume *v, const struct transport_kind *transport,
                        const struct uri_server *server, gf_getspec_args *args, bool *answered)
 {
     struct volfile_query vq = {.engine = &v->engine};
     struct xdr_identity identity = {
-        .credential = v->identity.credential,
-        .credential_length = v->identity.credential_length,
+        .credential = v->identity.caller.credential,
+        .credential_length = v->identity.caller.length,
         .deadline = clock_now() + v->connect_timeout,
     };
     vq.query.transport = transport;
@@ -92,7 +92,7 @@ static int volfile_ask(struct gzc_volume *v, const struct transport_kind *transp
     return rc;
 }
 
-static int volfile_fetch(struct gzc_volume *v)
+static int volfile_fetch(struct volume *v)
 {
     gf_getspec_args args = {0};
     int rc = getspec_arguments(v, &args);
@@ -110,7 +110,7 @@ static int volfile_fetch(struct gzc_volume *v)
     return rc;
 }
 
-static int volfile_read(struct gzc_volume *v)
+static int volfile_read(struct volume *v)
 {
     const char *name = v->uri.volfile;
     FILE *f = fopen(name, "re");
@@ -129,7 +129,7 @@ static int volfile_read(struct gzc_volume *v)
     return rc;
 }
 
-static int volume_describe(struct gzc_volume *v)
+static int volume_describe(struct volume *v)
 {
     int rc;
     switch (v->uri.kind) {
@@ -149,7 +149,7 @@ static int volume_describe(struct gzc_volume *v)
 
 /* All sessions being started: a round of its own kind, as these are not calls. */
 struct start {
-    struct gzc_volume *volume;
+    struct volume *volume;
     unsigned pending;
     int error;
     struct waiter waiter;
@@ -166,14 +166,14 @@ static void session_started(struct session *s, int error)
         waiter_wake(&start->volume->engine, &start->waiter);
 }
 
-static uint64_t ping_timeout(const struct gzc_volume *v, const struct brick_spec *spec)
+static uint64_t ping_timeout(const struct volume *v, const struct brick_spec *spec)
 {
     unsigned ms =
         v->uri.ping_timeout_ms >= 0 ? (unsigned)v->uri.ping_timeout_ms : spec->ping_timeout_ms;
     return ms * NSEC_PER_MSEC;
 }
 
-static int bricks_start(struct gzc_volume *v)
+static int bricks_start(struct volume *v)
 {
     size_t n = v->topology.nbricks;
     struct start start = {.volume = v, .pending = (unsigned)n};
@@ -205,7 +205,7 @@ static int bricks_start(struct gzc_volume *v)
 }
 
 /* The mount is made: from here on a brick that is lost comes back. */
-static void bricks_keep(struct gzc_volume *v)
+static void bricks_keep(struct volume *v)
 {
     for (size_t i = 0; i < v->topology.nbricks; i++)
         session_keep(v->sessions[i], (uint64_t)v->uri.reconnect_timeout_ms * NSEC_PER_MSEC);
@@ -222,26 +222,32 @@ static void root_start(struct op *op)
     walk_start((struct path_op *)op, root_walked);
 }
 
-static int root_lookup(struct gzc_volume *v)
+static int root_lookup(struct gzc_volume *user)
 {
     struct path_op p;
-    path_op_init(&p, v, "/", 0);
-    int rc = (int)op_run_locked(&p.op, root_start, &v->why);
+    path_op_init(&p, user, "/", 0);
+    int rc = (int)op_run_locked(&p.op, root_start, &user->shared->why);
     path_op_free(&p);
     return rc;
 }
 
 /* ---- the volume ------------------------------------------------------------------------------ */
 
-static int take_identity(struct gzc_volume *v, bool groups)
+int volume_caller(struct gzc_volume *user, const struct gzc_identity *who)
 {
-    int rc = identity_take(&v->identity, groups);
+    uint64_t owner = (uintptr_t)user;
+    return caller_init(&user->caller, who, user->shared->topology.bricks[0].send_gids, &owner,
+                       CALLER_LK_OWNER);
+}
+
+static int credentials_failed(struct volume *v, int rc)
+{
     if (rc < 0)
         errtext_set(&v->why, rc, "credentials of this process: %s", errtext_errno(rc));
     return rc;
 }
 
-static uint64_t busy_poll(const struct gzc_volume *v)
+static uint64_t busy_poll(const struct volume *v)
 {
     cpu_set_t cpus;
     if (v->uri.busy_poll_us >= 0)
@@ -251,14 +257,14 @@ static uint64_t busy_poll(const struct gzc_volume *v)
     return alone ? 0 : ENGINE_ADAPTIVE;
 }
 
-static int memory_init(struct gzc_volume *v)
+static int memory_init(struct volume *v)
 {
     if (io_pool_init(v) < 0 || async_pool_init(v) < 0)
         return errtext_set(&v->why, ENOMEM, "no memory for operations");
     return 0;
 }
 
-static int rdma_init(struct gzc_volume *v)
+static int rdma_init(struct volume *v)
 {
     struct rdma_options options = {
         .trust = v->uri.rdma_trust,
@@ -268,24 +274,25 @@ static int rdma_init(struct gzc_volume *v)
     return v->uri.transport == URI_RDMA ? rdma_new(&options, &v->rdma, &v->why) : 0;
 }
 
-static int mount_locked(struct gzc_volume *v)
+static int mount_locked(struct gzc_volume *user)
 {
+    struct volume *v = user->shared;
     int rc = memory_init(v);
     rc = rc ? rc : rdma_init(v);
-    rc = rc ? rc : take_identity(v, true);
+    rc = rc ? rc : credentials_failed(v, identity_take(&v->identity));
     rc = rc ? rc : volume_describe(v);
-    if (rc == 0 && !v->topology.bricks[0].send_gids)
-        rc = take_identity(v, false);
+    rc = rc ? rc : credentials_failed(v, volume_caller(user, NULL));
     rc = rc ? rc : bricks_start(v);
-    rc = rc ? rc : root_lookup(v);
+    rc = rc ? rc : root_lookup(user);
     if (rc == 0)
         bricks_keep(v);
     v->mounted = rc == 0;
     return rc;
 }
 
-int volume_mount(struct gzc_volume *v, const char *uri)
+int volume_mount(struct gzc_volume *user, const char *uri)
 {
+    struct volume *v = user->shared;
     int rc = uri_parse(uri, &v->uri, &v->why);
     if (rc < 0)
         return rc;
@@ -293,12 +300,12 @@ int volume_mount(struct gzc_volume *v, const char *uri)
     v->connect_timeout = (uint64_t)v->uri.connect_timeout_ms * NSEC_PER_MSEC;
     v->engine.busy_poll = busy_poll(v);
     engine_lock(&v->engine);
-    rc = mount_locked(v);
+    rc = mount_locked(user);
     engine_unlock(&v->engine);
     return rc;
 }
 
-static void volume_end(struct gzc_volume *v)
+static void volume_end(struct volume *v)
 {
     size_t nbricks = v->sessions ? v->topology.nbricks : 0;
     __atomic_store_n(&v->mounted, false, __ATOMIC_RELAXED);
@@ -320,7 +327,7 @@ static void volume_end(struct gzc_volume *v)
     free(v);
 }
 
-void volume_unlock(struct gzc_volume *v)
+void volume_unlock(struct volume *v)
 {
     if (v->engine.stop)
         volume_end(v);

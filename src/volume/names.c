@@ -112,7 +112,7 @@ static void mkdir_walked(struct op *op)
         return;
     gf_mkdir_args args = {
         .mode = n->mode & 07777,
-        .umask = op->volume->identity.umask,
+        .umask = op->user->caller.umask,
         .bname = w->name,
     };
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));

@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void op_init(struct op *op, struct gzc_volume *v)
+void op_init(struct op *op, struct gzc_volume *user)
 {
+    struct volume *v = user->shared;
     op->volume = v;
+    op->user = user;
+    op->context.caller = &user->caller;
     op->context.deadline = v->timeout;
     op->context.owner = op;
-    op->context.cancelled = op->context.keep = false;
+    op->context.times = 0;
+    op->context.once = op->context.cancelled = op->context.keep = false;
     op->context.utime = v->topology.utime;
     op->context.noatime = v->topology.noatime;
     op->pending = 0;
@@ -84,7 +88,7 @@ void op_hold(struct op *op, struct handle *handle)
 
 void op_settle_handle(struct op *op)
 {
-    if (op->result >= 0 && op->volume->engine.stop)
+    if (op->result >= 0 && (op->user->gone || op->volume->engine.stop))
         op->result = errtext_set(op_why(op), ESHUTDOWN, "the volume is being unmounted");
 }
 
@@ -144,7 +148,7 @@ void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t e
 static void cancel_run(struct task *task)
 {
     struct op *op = (struct op *)((char *)task - offsetof(struct op, cancel));
-    struct gzc_volume *v = op->volume;
+    struct volume *v = op->volume;
     if (op->finished)
         return;
     if (op->span.order && op->span.waits) {
@@ -175,7 +179,17 @@ void op_begin(struct op *op, void (*start)(struct op *op))
     struct engine *e = &op->volume->engine;
     e->now = clock_coarse();
     op->context.deadline += e->now;
+    op->user->running++;
     start(op);
+}
+
+void op_end(struct op *op)
+{
+    struct gzc_volume *user = op->user;
+    if (op->settle)
+        op->settle(op);
+    if (--user->running == 0 && user->gone)
+        free(user);
 }
 
 /* ---- blocking -------------------------------------------------------------------------------- */
@@ -187,7 +201,7 @@ static void run_complete(struct op *op)
 
 static inline int64_t run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
-    struct gzc_volume *v = op->volume;
+    struct volume *v = op->volume;
     struct engine *e = &v->engine;
     struct errtext text;
     struct waiter waiter;
@@ -196,17 +210,15 @@ static inline int64_t run(struct op *op, void (*start)(struct op *op), struct er
     op->why = &text;
     op->complete = run_complete;
     op->arg = &waiter;
-    v->blocked++;
+    op->user->blocked++;
     op_begin(op, start);
     engine_flush(e);
     engine_wait(e, &waiter);
-    v->blocked--;
-    int64_t result = op->result;
-    if (result < 0)
+    op->user->blocked--;
+    op_end(op);
+    if (op->result < 0)
         *why = text;
-    if (op->settle)
-        op->settle(op);
-    return result;
+    return op->result;
 }
 
 int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtext *why)
@@ -217,7 +229,7 @@ int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtex
 int64_t op_run(struct op *op, void (*start)(struct op *op), struct errtext *why)
 {
     struct engine *e = &op->volume->engine;
-    op->result = volume_refuse_blocking(op->volume, why);
+    op->result = volume_refuse_blocking(op->user, why);
     engine_lock(e);
     if (op->result == 0)
         run(op, start, why);

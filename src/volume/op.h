@@ -21,7 +21,8 @@
 
 /** An operation under way. First member of the structures that hold each kind's state. */
 struct op {
-    struct gzc_volume *volume;
+    struct volume *volume;
+    struct gzc_volume *user;     /* the handle that it was begun with */
     struct fop_context context;  /* its deadline, and whether it is cancelled */
     unsigned pending;            /* calls of this round that are not over */
     void (*step)(struct op *op); /* what follows this round */
@@ -39,9 +40,9 @@ struct op {
     struct timer turn;
 };
 
-/** Prepares an operation on @p v. context.deadline is how long it may take, until it is started:
- * the volume's time-out. No lock needed. */
-void op_init(struct op *op, struct gzc_volume *v);
+/** Prepares an operation for the handle @p user. context.deadline is how long it may take, until it
+ * is started: the volume's time-out. No lock needed. */
+void op_init(struct op *op, struct gzc_volume *user);
 
 /** Where to put the text of a failure; NULL, for which errtext_set() has a sense: no memory. */
 struct errtext *op_why(struct op *op);
@@ -77,8 +78,10 @@ void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t e
  *  -EINVAL (context.keep). */
 int op_cancel(struct op *op);
 
-/** Starts an operation; its time begins. For op_run() and op_submit(). */
+/** Starts an operation; its time begins. For op_run() and op_submit(), as is op_end(). */
 void op_begin(struct op *op, void (*start)(struct op *op));
+/** Settles it, and lets go of the handle. */
+void op_end(struct op *op);
 
 /**
  * Starts an operation and waits for it; a failure's text goes to @p why. Takes the lock itself.

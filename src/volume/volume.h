@@ -3,6 +3,7 @@
 #define VOLUME_VOLUME_H
 
 #include "base/errtext.h"
+#include "brick/caller.h"
 #include "brick/remote.h"
 #include "gzc.h"
 #include "proto/dirlist.h"
@@ -28,9 +29,11 @@ struct async_pool {
 
 struct io_segment;
 
-struct gzc_volume {
+/** A mount: what all handles on it share. */
+struct volume {
     struct engine engine;
-    struct errtext why; /* of the last failure; under the engine's lock */
+    struct errtext why; /* why it could not be mounted; under the engine's lock */
+    unsigned users;     /* handles on it */
 
     struct gzc_uri uri;
     struct identity identity;
@@ -43,14 +46,23 @@ struct gzc_volume {
     uint64_t timeout;         /* nanoseconds */
     uint64_t connect_timeout; /* nanoseconds */
     bool mounted;             /* the mount has succeeded, and the end has not come */
-    unsigned handles;         /* files and directories open; atomic */
-    unsigned blocked;         /* threads in blocking calls */
     struct inodes inodes;
     struct async_pool asyncs;
     struct io_segment *segments, *segment_memory; /* to be borrowed by large transfers; all */
     bool has_thread;
     pthread_t thread;
     struct waiter thread_waiter;
+};
+
+/** A handle on a mount, and for whom its operations are. Lives until its operations are over. */
+struct gzc_volume {
+    struct volume *shared;
+    struct caller caller;
+    struct errtext why; /* of the last failure; under the engine's lock */
+    unsigned handles;   /* files and directories open; atomic */
+    unsigned blocked;   /* threads in blocking calls */
+    unsigned running;   /* operations under way */
+    bool gone;          /* unmounted */
 };
 
 /** What files and directories have in common. */
@@ -71,6 +83,7 @@ struct io_counters {
 struct gzc_file {
     struct handle handle; /* first */
     struct gzc_volume *volume;
+    struct caller caller; /* the volume's, with a lock owner of its own */
     struct remote remote;
     struct inode *inode;
     int flags; /* as opened */
@@ -94,7 +107,7 @@ struct gzc_dir {
 };
 
 /** How the volume's servers are reached. */
-static inline const struct transport_kind *volume_transport(const struct gzc_volume *v)
+static inline const struct transport_kind *volume_transport(const struct volume *v)
 {
     return v->rdma ? rdma_transport(v->rdma) : &transport_tcp;
 }
@@ -114,16 +127,16 @@ static inline void volume_handle_closed(struct gzc_volume *v)
 static inline int volume_fail(struct gzc_volume *v, struct errtext *why, int error,
                               const char *text)
 {
-    engine_lock(&v->engine);
+    engine_lock(&v->shared->engine);
     errtext_set(why, error, "%s", text);
-    engine_unlock(&v->engine);
+    engine_unlock(&v->shared->engine);
     return error;
 }
 
 /** Refuses a blocking call in a callback: -EDEADLK, else 0. Takes the lock itself. */
 static inline int volume_refuse_blocking(struct gzc_volume *v, struct errtext *why)
 {
-    return engine_in_callback(&v->engine)
+    return engine_in_callback(&v->shared->engine)
                ? volume_fail(v, why, -EDEADLK, "a blocking call in a callback")
                : 0;
 }
