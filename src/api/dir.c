@@ -22,7 +22,7 @@ gzc_ticket gzc_opendir_async(gzc_volume *volume, const char *path, gzc_dir **dir
     int rc = handle_refuse(volume, false);
     if (rc < 0)
         return rc;
-    struct opendir_op *op = handle_new_op(volume, sizeof(*op), path, &path);
+    struct opendir_op *op = handle_new_op(volume, sizeof(*op), &path, NULL);
     if (!op)
         return -ENOMEM;
     if (opendir_init(op, volume, path, dir) < 0) {
@@ -51,6 +51,21 @@ gzc_ticket gzc_readdir_async(gzc_dir *dir, struct gzc_dirent *entry, const struc
     dir_op_init(op, dir);
     op->entry = entry;
     return op_submit(&op->op, readdir_start, how);
+}
+
+int64_t gzc_telldir(gzc_dir *dir)
+{
+    return (int64_t)dir->offset;
+}
+
+void gzc_seekdir(gzc_dir *dir, int64_t cookie)
+{
+    dir_seek(dir, (uint64_t)cookie);
+}
+
+void gzc_rewinddir(gzc_dir *dir)
+{
+    dir_seek(dir, 0);
 }
 
 int gzc_closedir(gzc_dir *dir)

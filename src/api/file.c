@@ -37,7 +37,7 @@ gzc_ticket gzc_open_async(gzc_volume *volume, const char *path, int flags, mode_
     int rc = open_refuse(volume, flags);
     if (rc < 0)
         return rc;
-    struct open_op *op = handle_new_op(volume, sizeof(*op), path, &path);
+    struct open_op *op = handle_new_op(volume, sizeof(*op), &path, NULL);
     if (!op)
         return -ENOMEM;
     if (open_init(op, volume, path, flags, mode, file) < 0) {

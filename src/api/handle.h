@@ -32,18 +32,22 @@ static inline int handle_refuse(struct gzc_volume *v, bool change)
 }
 
 /**
- * Memory for an asynchronous operation on @p path, to be freed by op_submit(): @p size bytes, and a
- * copy of the path behind them, at *copy. NULL: no memory, with the text set.
+ * Memory for an asynchronous operation, to be freed by op_submit(): @p size bytes, and behind them
+ * a copy of each of two strings, at *first and *second, as they are the caller's. NULL: no memory,
+ * with the text set.
  */
-static inline void *handle_new_op(struct gzc_volume *v, size_t size, const char *path,
-                                  const char **copy)
+static inline void *handle_new_op(struct gzc_volume *v, size_t size, const char **first,
+                                  const char **second)
 {
-    size_t length = strlen(path) + 1;
-    char *op = malloc(size + length);
-    if (op)
-        *copy = memcpy(op + size, path, length);
-    else
+    size_t one = strlen(*first) + 1, two = second ? strlen(*second) + 1 : 0;
+    char *op = malloc(size + one + two);
+    if (!op) {
         volume_fail(v, &v->why, -ENOMEM, "no memory for an operation");
+        return NULL;
+    }
+    *first = memcpy(op + size, *first, one);
+    if (second)
+        *second = memcpy(op + size + one, *second, two);
     return op;
 }
 

@@ -12,8 +12,10 @@ const char *gzc_version(void)
 static struct gzc_volume *handle_new(struct volume *shared)
 {
     struct gzc_volume *volume = calloc(1, sizeof(*volume));
-    if (volume)
-        volume->shared = shared;
+    if (!volume)
+        return NULL;
+    volume->shared = shared;
+    volume->directory[15] = 1; /* the root's gfid */
     return volume;
 }
 

@@ -63,10 +63,11 @@ struct session {
     uint64_t deadline;       /* of the start */
     unsigned started_before; /* starts before it */
     struct rpc_conn *connections[SESSION_CONNECTIONS];
-    unsigned up;        /* of them, with the handshake done */
-    unsigned next;      /* round robin */
-    struct errtext why; /* why it is DOWN */
-    char address[64];   /* of the peer, once connected */
+    unsigned up;           /* of them, with the handshake done */
+    unsigned next;         /* round robin */
+    struct errtext why;    /* why it is DOWN */
+    uint8_t volume_id[16]; /* as the brick has said; zero: it has not */
+    char address[64];      /* of the peer, once connected */
 
     struct dial dial;
     struct glusterd_query query; /* for the port */

@@ -98,6 +98,10 @@ int setvolume_end(struct session *s, struct xdr_call *call, struct errtext *why)
     } else if (res->op_ret < 0) {
         error = res->op_errno > 0 && res->op_errno < 4096 ? -res->op_errno : -EPROTO;
         refusal(s, &answer, error, why);
+    } else {
+        const char *id = dict_get_string(&answer, "volume-id");
+        if (!id || uuid_parse(id, s->volume_id) < 0)
+            uuid_clear(s->volume_id);
     }
     dict_free(&answer);
     xdr_free((xdrproc_t)xdr_gf_setvolume_res, (char *)res);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A brick's budget for one batch of entries; what GlusterFS's own client asks for. */
-
 /* ---- opendir --------------------------------------------------------------------------------- */
 
 static void opendir_done(struct op *op)
@@ -151,6 +149,14 @@ int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry)
     if (entry->has_stat)
         iatt_to_stat(&found.iatt, &entry->st);
     return 1;
+}
+
+void dir_seek(struct gzc_dir *dir, uint64_t cookie)
+{
+    free(dir->list);
+    dir->list = NULL;
+    dir->offset = cookie;
+    dir->end = false;
 }
 
 /* ---- closedir -------------------------------------------------------------------------------- */

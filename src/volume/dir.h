@@ -31,6 +31,8 @@ void closedir_init(struct dir_op *d, struct gzc_dir *dir);
 /** When nothing is under way on the handle. It goes when the operation has completed. */
 void closedir_start(struct op *op);
 
+/** Goes on behind the entry with that cookie; 0: at the beginning. No lock. */
+void dir_seek(struct gzc_dir *dir, uint64_t cookie);
 /** The next entry, if no call is needed for it: 1; 0 at the end; -EAGAIN: a call is. No lock. */
 int dir_next(struct gzc_dir *dir, struct gzc_dirent *entry);
 

@@ -58,11 +58,12 @@ struct volume {
 struct gzc_volume {
     struct volume *shared;
     struct caller caller;
-    struct errtext why; /* of the last failure; under the engine's lock */
-    unsigned handles;   /* files and directories open; atomic */
-    unsigned blocked;   /* threads in blocking calls */
-    unsigned running;   /* operations under way */
-    bool gone;          /* unmounted */
+    uint8_t directory[16]; /* gfid of the one that relative paths begin at */
+    struct errtext why;    /* of the last failure; under the engine's lock */
+    unsigned handles;      /* files and directories open; atomic */
+    unsigned blocked;      /* threads in blocking calls */
+    unsigned running;      /* operations under way */
+    bool gone;             /* unmounted */
 };
 
 /** What files and directories have in common. */

@@ -1,24 +1,35 @@
 #include "volume/walk.h"
 
+#include "proto/dict.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 static const uint8_t root_gfid[16] = {[15] = 1};
 
+#define GFID_PREFIX  "/.gfid/" /* as on a FUSE mount with the option aux-gfid-mount */
+#define ANCESTRY_KEY "glusterfs.ancestry.path" /* posix-inode-fd-ops.c: posix_getxattr */
+
 static void walk_on(struct path_op *p);
+
+void walk_reset(struct walk *w, const char *path, unsigned flags)
+{
+    w->flags = flags;
+    w->path = path;
+    w->at = 0;
+    w->links = w->depth = 0;
+    w->missing = w->directory = w->stat_known = false;
+    w->name[0] = '\0';
+}
 
 void path_op_init(struct path_op *p, struct gzc_volume *v, const char *path, unsigned flags)
 {
     op_init(&p->op, v);
-    struct walk *w = &p->walk;
-    w->flags = flags;
-    w->path = path;
-    w->at = 0;
-    w->links = w->depth = w->room = 0;
-    w->missing = w->directory = w->stat_known = false;
-    w->trail = NULL;
-    w->name[0] = '\0';
+    walk_reset(&p->walk, path, flags);
+    p->walk.trail = NULL;
+    p->walk.room = 0;
 }
 
 void path_op_free(struct path_op *p)
@@ -29,11 +40,15 @@ void path_op_free(struct path_op *p)
 
 const uint8_t *walk_dir(const struct walk *w)
 {
-    return w->depth ? w->trail[w->depth - 1] : root_gfid;
+    return w->depth ? w->trail[w->depth - 1] : w->base;
 }
 
-/* Ends the operation with an error that no brick gave. */
-static void walk_fail(struct path_op *p, int error)
+bool walk_is_root(const uint8_t *gfid)
+{
+    return memcmp(gfid, root_gfid, sizeof(root_gfid)) == 0;
+}
+
+void walk_fail(struct path_op *p, int error)
 {
     errtext_set(op_why(&p->op), error, "'%.400s': %s", p->walk.path, errtext_errno(error));
     op_finish(&p->op, error);
@@ -53,14 +68,16 @@ static int walk_enter(struct walk *w, const uint8_t *gfid)
     return 0;
 }
 
-/* Puts a symbolic link's target in front of what is left of the path. */
-static int walk_follow(struct walk *w, const char *target)
+static void walk_to_root(struct walk *w)
+{
+    memcpy(w->base, root_gfid, sizeof(w->base));
+    w->depth = 0;
+}
+
+/* Puts a path in front of what is left of the one we are on. */
+static int walk_prepend(struct walk *w, const char *target)
 {
     size_t length = strlen(target), left = strlen(w->rest + w->at);
-    if (length == 0)
-        return -ENOENT;
-    if (++w->links > WALK_LINKS_MAX)
-        return -ELOOP;
     if (length + 1 + left >= sizeof(w->rest))
         return -ENAMETOOLONG;
     memmove(w->rest + length + 1, w->rest + w->at, left + 1);
@@ -71,8 +88,16 @@ static int walk_follow(struct walk *w, const char *target)
     w->at = 0;
     w->stat_known = false;
     if (target[0] == '/')
-        w->depth = 0;
+        walk_to_root(w);
     return 0;
+}
+
+/* Goes on along a symbolic link. */
+static int walk_follow(struct walk *w, const char *target)
+{
+    if (!*target)
+        return -ENOENT;
+    return ++w->links > WALK_LINKS_MAX ? -ELOOP : walk_prepend(w, target);
 }
 
 static void walk_linked(struct op *op)
@@ -113,6 +138,10 @@ static void walk_found(struct op *op)
         w->then(op);
         return;
     }
+    if (error == -EPERM && !w->depth && !walk_is_root(w->base)) {
+        walk_fail(p, -ENOTDIR); /* what a brick answers where the parent is no directory */
+        return;
+    }
     if (error) {
         op_fail(op, fop, w->path);
         return;
@@ -135,7 +164,7 @@ static void walk_found(struct op *op)
     }
 }
 
-/* The path has ended at a directory that was not looked up by name: its attributes by gfid. */
+/* The path has ended at an inode that was not looked up by name: its attributes by gfid. */
 static void walk_stat(struct op *op)
 {
     struct path_op *p = (struct path_op *)op;
@@ -143,8 +172,12 @@ static void walk_stat(struct op *op)
     if (!fop->error)
         p->walk.stat = fop->results.lookup.stat;
     fop_free_results(fop);
+    if (fop->error == -ENOENT)
+        fop->error = -ESTALE;
     if (fop->error)
         op_fail(op, fop, p->walk.path);
+    else if (p->walk.directory && !S_ISDIR(p->walk.stat.mode))
+        walk_fail(p, -ENOTDIR);
     else
         p->walk.then(op);
 }
@@ -171,10 +204,44 @@ static bool walk_component(struct walk *w)
     w->name[copied] = '\0';
     w->at += length;
     size_t slashes = strspn(w->rest + w->at, "/");
-    w->directory = slashes > 0;
+    if (length)
+        w->directory = slashes > 0;
     if (w->rest[w->at + slashes] == '\0')
         w->at += slashes;
     return length > 0;
+}
+
+/* The path of the directory that we have begun in, so that its ".." can be gone to. */
+static void walk_ancestry(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    struct walk *w = &p->walk;
+    const char *path = walk_answered_path(w);
+    int rc = path ? walk_prepend(w, path) : -ESTALE;
+    fop_free_results(&w->fop);
+    if (w->fop.error)
+        op_fail(op, &w->fop, w->path);
+    else if (rc < 0)
+        walk_fail(p, rc);
+    else
+        walk_on(p);
+}
+
+const char *walk_answered_path(const struct walk *w)
+{
+    const struct fop *fop = &w->fop;
+    const char *path =
+        fop->error ? NULL : dict_get_string(&fop->results.xattr.xattrs, ANCESTRY_KEY);
+    return path && path[0] == '/' ? path : NULL;
+}
+
+void walk_ask_path(struct path_op *p, const uint8_t *gfid, void (*step)(struct op *))
+{
+    char key[] = ANCESTRY_KEY;
+    gf_getxattr_args args = {.namelen = sizeof(key) - 1, .name = key};
+    memcpy(args.gfid, gfid, sizeof(args.gfid));
+    op_round(&p->op, 1, step);
+    op_post(&p->op, &p->walk.fop, p->op.volume->sessions[0], GF_FOP_GETXATTR, &args);
 }
 
 static void walk_on(struct path_op *p)
@@ -195,11 +262,18 @@ static void walk_on(struct path_op *p)
             return;
         }
         bool to_parent = w->flags & WALK_PARENT && walk_last(w);
-        if (!to_parent && strcmp(w->name, ".") == 0)
+        if (!to_parent && strcmp(w->name, ".") == 0) {
+            w->directory = true;
             continue;
+        }
         if (!to_parent && strcmp(w->name, "..") == 0) {
-            if (w->depth)
+            if (w->depth) {
                 w->depth--;
+            } else if (!walk_is_root(w->base)) {
+                w->at = before;
+                walk_ask_path(p, w->base, walk_ancestry);
+                return;
+            }
             w->stat_known = false;
             continue;
         }
@@ -211,15 +285,30 @@ static void walk_on(struct path_op *p)
     }
 }
 
+/* Where the path begins. What is left of it goes on at w->at. */
+static void walk_begin(struct walk *w, const struct gzc_volume *user)
+{
+    const char *uuid = w->rest + sizeof(GFID_PREFIX) - 1, *end = uuid + UUID_STR_LEN - 1;
+    if (strncmp(w->rest, GFID_PREFIX, sizeof(GFID_PREFIX) - 1) == 0 &&
+        strcspn(uuid, "/") == UUID_STR_LEN - 1 && uuid_parse_range(uuid, end, w->base) == 0)
+        w->at = (size_t)(end - w->rest);
+    else if (w->rest[0] == '/')
+        walk_to_root(w);
+    else
+        memcpy(w->base, user->directory, sizeof(w->base));
+    w->directory = w->rest[w->at] == '/';
+}
+
 void walk_start(struct path_op *p, void (*then)(struct op *op))
 {
     struct walk *w = &p->walk;
     size_t length = strlen(w->path);
     w->then = then;
-    if (length >= sizeof(w->rest)) {
-        walk_fail(p, -ENAMETOOLONG);
+    if (length == 0 || length >= sizeof(w->rest)) {
+        walk_fail(p, length ? -ENAMETOOLONG : -ENOENT);
         return;
     }
     memcpy(w->rest, w->path, length + 1);
+    walk_begin(w, p->op.user);
     walk_on(p);
 }
