@@ -435,9 +435,9 @@ Test(async_order, a_blocking_read_waits)
     begin_write(0, s.rig.file, 100, 0, 0);
     cr_assert_eq(pthread_create(&thread, NULL, blocking_read, &n), 0);
     for (bool begun = false; !begun; sched_yield()) {
-        engine_lock(&s.rig.volume->engine);
+        engine_lock(&s.rig.volume->shared->engine);
         begun = s.rig.volume->blocked;
-        engine_unlock(&s.rig.volume->engine);
+        engine_unlock(&s.rig.volume->shared->engine);
     }
     expect_sent(1, PEER_WRITE);
     late_send(&s.rig, &s.late, 0);

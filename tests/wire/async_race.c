@@ -141,11 +141,11 @@ static void wait_for_the_leader(void *arg)
 {
     struct race *r = arg;
     gzc_volume *v = r->rig.volume;
-    struct rpc_conn *conn = v->sessions[0]->connections[0];
+    struct rpc_conn *conn = v->shared->sessions[0]->connections[0];
     for (unsigned waiters = 0; !waiters; sched_yield()) {
-        engine_lock(&v->engine);
+        engine_lock(&v->shared->engine);
         waiters = conn->tx_waiters;
-        engine_unlock(&v->engine);
+        engine_unlock(&v->shared->engine);
     }
 }
 
@@ -219,7 +219,7 @@ Test(async_race, deadline_while_another_thread_sends_a_write)
 static void *answer_when_polled(void *arg)
 {
     struct race *r = arg;
-    struct engine *e = &r->rig.volume->engine;
+    struct engine *e = &r->rig.volume->shared->engine;
     for (bool polled = false; !polled; sched_yield()) {
         engine_lock(e);
         polled = e->sleepers && e->sleepers->polls;
@@ -242,7 +242,7 @@ Test(async_race, poll_beside_the_volumes_thread)
     race_up(&r, "", 64);
     cr_assert_eq(gzc_thread_start(r.rig.volume), 0);
     told_read(&r.rig, &r.told, 0);
-    while (atomic_load(&r.late.n) == 0 || !engine_is_led(&r.rig.volume->engine))
+    while (atomic_load(&r.late.n) == 0 || !engine_is_led(&r.rig.volume->shared->engine))
         sched_yield();
     cr_assert_eq(pthread_create(&thread, NULL, answer_when_polled, &r), 0);
     double begun = rig_seconds();
@@ -397,7 +397,7 @@ static void cancel_anywhere(const char *query)
         cr_assert_eq(ones[i].count, 1);
     cr_assert_gt(c->cancelled, 10, "%u cancelled", c->cancelled);
     cr_assert_gt(c->ok, 10, "%u went through", c->ok);
-    barrier(&c->rig, c->rig.volume->sessions[0]->way.nconnect);
+    barrier(&c->rig, c->rig.volume->shared->sessions[0]->way.nconnect);
     struct gzc_stats stats = rig_stats(&c->rig);
     cr_assert_eq(stats.replies_unmatched, 0, "%u", (unsigned)stats.replies_unmatched);
     for (unsigned i = 0; i < DEPTH; i++)
@@ -430,7 +430,7 @@ Test(async_race, cancel_anywhere_four_connections)
 static void let_the_leader_hear_of_room(void *arg)
 {
     struct race *r = arg;
-    struct engine *e = &r->rig.volume->engine;
+    struct engine *e = &r->rig.volume->shared->engine;
     read_again(&r->rig);
     while (unsent(&r->rig) > 0)
         sched_yield();
