@@ -109,10 +109,14 @@ static int unmount_refuse(struct gzc_volume *volume)
 static void handle_drop(struct gzc_volume *volume)
 {
     struct volume *v = volume->shared;
-    v->engine.stop = --v->users == 0;
     volume->gone = true;
-    if (!volume->running)
+    if (--v->users == 0) {
+        v->engine.stop = true;
+        v->last = volume; /* callbacks of what is under way may still call with it */
+        volume->running++;
+    } else if (!volume->running) {
         free(volume);
+    }
 }
 
 int gzc_unmount(gzc_volume *volume)

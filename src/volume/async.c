@@ -78,7 +78,11 @@ static void async_release(struct completion *completion)
 {
     struct async *a = (struct async *)completion;
     struct volume *v = a->volume;
-    op_end(a->op);
+    struct gzc_volume *user = a->op->user;
+    if (a->op->settle)
+        a->op->settle(a->op);
+    if (--user->running == 0 && user->gone)
+        free(user);
     a->completion.result = a->op->result;
     a->completion.why = a->op->why;
     if (a->op != &a->io.op)
@@ -105,6 +109,7 @@ gzc_ticket async_start(struct async *a, struct op *op, void (*start)(struct op *
     op->complete = async_complete;
     if (how->timeout_ns)
         op->context.deadline = how->timeout_ns + (clock_now() - clock_coarse()); /* never early */
+    op->user->running++;
     op_begin(op, start);
     if (!(how->flags & GZC_MORE) && !engine_in_callback(e))
         engine_flush(e);

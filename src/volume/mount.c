@@ -282,6 +282,8 @@ static int mount_locked(struct gzc_volume *user)
     rc = rc ? rc : credentials_failed(v, identity_take(&v->identity));
     rc = rc ? rc : volume_describe(v);
     rc = rc ? rc : credentials_failed(v, volume_caller(user, NULL));
+    v->context.utime = v->topology.utime;
+    v->context.noatime = v->topology.noatime;
     rc = rc ? rc : bricks_start(v);
     rc = rc ? rc : root_lookup(user);
     if (rc == 0)
@@ -296,7 +298,7 @@ int volume_mount(struct gzc_volume *user, const char *uri)
     int rc = uri_parse(uri, &v->uri, &v->why);
     if (rc < 0)
         return rc;
-    v->timeout = (uint64_t)v->uri.timeout_ms * NSEC_PER_MSEC;
+    v->context.deadline = (uint64_t)v->uri.timeout_ms * NSEC_PER_MSEC;
     v->connect_timeout = (uint64_t)v->uri.connect_timeout_ms * NSEC_PER_MSEC;
     v->engine.busy_poll = busy_poll(v);
     engine_lock(&v->engine);
@@ -313,6 +315,7 @@ static void volume_end(struct volume *v)
         if (v->sessions[i])
             session_stop(v->sessions[i]);
     engine_drain(&v->engine);
+    free(v->last);
     for (size_t i = 0; i < nbricks; i++)
         session_free(v->sessions[i]);
     free(v->sessions);

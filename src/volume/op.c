@@ -10,13 +10,9 @@ void op_init(struct op *op, struct gzc_volume *user)
     struct volume *v = user->shared;
     op->volume = v;
     op->user = user;
+    op->context = v->context;
     op->context.caller = &user->caller;
-    op->context.deadline = v->timeout;
     op->context.owner = op;
-    op->context.times = 0;
-    op->context.once = op->context.cancelled = op->context.keep = false;
-    op->context.utime = v->topology.utime;
-    op->context.noatime = v->topology.noatime;
     op->pending = 0;
     op->result = 0;
     op->why = NULL;
@@ -179,17 +175,7 @@ void op_begin(struct op *op, void (*start)(struct op *op))
     struct engine *e = &op->volume->engine;
     e->now = clock_coarse();
     op->context.deadline += e->now;
-    op->user->running++;
     start(op);
-}
-
-void op_end(struct op *op)
-{
-    struct gzc_volume *user = op->user;
-    if (op->settle)
-        op->settle(op);
-    if (--user->running == 0 && user->gone)
-        free(user);
 }
 
 /* ---- blocking -------------------------------------------------------------------------------- */
@@ -215,10 +201,12 @@ static inline int64_t run(struct op *op, void (*start)(struct op *op), struct er
     engine_flush(e);
     engine_wait(e, &waiter);
     op->user->blocked--;
-    op_end(op);
-    if (op->result < 0)
+    int64_t result = op->result;
+    if (result < 0)
         *why = text;
-    return op->result;
+    if (op->settle)
+        op->settle(op);
+    return result;
 }
 
 int64_t op_run_locked(struct op *op, void (*start)(struct op *op), struct errtext *why)

@@ -78,10 +78,8 @@ void op_take_turn(struct op *op, struct inode *inode, uint64_t start, uint64_t e
  *  -EINVAL (context.keep). */
 int op_cancel(struct op *op);
 
-/** Starts an operation; its time begins. For op_run() and op_submit(), as is op_end(). */
+/** Starts an operation; its time begins. For op_run() and op_submit(). */
 void op_begin(struct op *op, void (*start)(struct op *op));
-/** Settles it, and lets go of the handle. */
-void op_end(struct op *op);
 
 /**
  * Starts an operation and waits for it; a failure's text goes to @p why. Takes the lock itself.

@@ -32,8 +32,9 @@ struct io_segment;
 /** A mount: what all handles on it share. */
 struct volume {
     struct engine engine;
-    struct errtext why; /* why it could not be mounted; under the engine's lock */
-    unsigned users;     /* handles on it */
+    struct errtext why;      /* why it could not be mounted; under the engine's lock */
+    unsigned users;          /* handles on it */
+    struct gzc_volume *last; /* of them; there until the mount has ended */
 
     struct gzc_uri uri;
     struct identity identity;
@@ -43,9 +44,9 @@ struct volume {
     struct session **sessions; /* topology.nbricks of them */
     char server[300];          /* the glusterd that gave the volfile */
 
-    uint64_t timeout;         /* nanoseconds */
-    uint64_t connect_timeout; /* nanoseconds */
-    bool mounted;             /* the mount has succeeded, and the end has not come */
+    struct fop_context context; /* that operations begin with; deadline: how long they may take */
+    uint64_t connect_timeout;   /* nanoseconds */
+    bool mounted;               /* the mount has succeeded, and the end has not come */
     struct inodes inodes;
     struct async_pool asyncs;
     struct io_segment *segments, *segment_memory; /* to be borrowed by large transfers; all */
@@ -62,7 +63,7 @@ struct gzc_volume {
     struct errtext why;    /* of the last failure; under the engine's lock */
     unsigned handles;      /* files and directories open; atomic */
     unsigned blocked;      /* threads in blocking calls */
-    unsigned running;      /* operations under way */
+    unsigned running;      /* asynchronous operations under way; one more of the last handle */
     bool gone;             /* unmounted */
 };
 
