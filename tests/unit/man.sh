@@ -95,9 +95,10 @@ pages_are_rendered() {
         [[ $(head -c 3 "$page") != .so ]] || continue
         man --warnings -E UTF-8 -l "$page" 2>&1 >"$work/text"
         [[ -s $work/text ]] || echo "$page: man shows nothing"
+        lexgrog "$page" >/dev/null || echo "$page: apropos finds nothing"
         # scdoc's output has paragraphs that may be left out.
         mandoc -T lint -W warning "$page" | grep -v 'skipping paragraph macro'
-        grep -n '^@\|[^\\]\\_' "$work/text"
+        grep -n '^ *@[a-z]' "$work/text"
     done
 }
 
