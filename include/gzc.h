@@ -32,6 +32,7 @@
  *                 or removing a name): the text says then that its outcome is not known
  *  -ESTALE        the file is gone: it was removed while the brick was away
  *  -ETIMEDOUT     no answer within the volume's `timeout`
+ *  -ESHUTDOWN     it was under way, asynchronously, when the volume was unmounted
  *  -EPROTO        the server sent something that breaks the protocol; the connection was closed
  *  -ENOMEM        no memory; reads and writes on an open file allocate none and do not give it
  *  and whatever errno the brick's file system gives.
