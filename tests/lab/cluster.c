@@ -89,6 +89,8 @@ Test(cluster, a_volume_by_name)
     cr_assert_str_eq(info.error, "");
     cr_assert_eq(strncmp(info.address, lab.host, strlen(lab.host)), 0, "%s", info.address);
     cr_assert_eq(gzc_brick_info(v, 1, &info, sizeof(info)), -EINVAL);
+    unsigned major, minor, patch;
+    cr_assert_eq(sscanf(gzc_version(), "%u.%u.%u", &major, &minor, &patch), 3, "%s", gzc_version());
     uint64_t ns = 0;
     cr_assert_eq(gzc_ping(v, 0, &ns), 0);
     cr_assert_gt(ns, 0);
