@@ -188,14 +188,15 @@ GZC_API const char *gzc_uri_path(const gzc_volume *volume);
  *
  * @param flags  as open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC, O_APPEND,
  *               O_DIRECT (alignment is the caller's duty, the brick's file system decides), O_SYNC,
- *               O_RSYNC, O_DSYNC, O_NOFOLLOW, O_DIRECTORY, O_NOATIME. O_CLOEXEC, O_NOCTTY,
- *               O_NONBLOCK and O_LARGEFILE change nothing. A directory can be opened O_RDONLY, for
- *               gzc_fsync(), which makes changes of its names stable, and for its attributes.
+ *               O_RSYNC, O_DSYNC, O_NOFOLLOW, O_DIRECTORY, O_NOATIME, O_NONBLOCK (for mandatory
+ *               locks alone, see gzc_file_lock()). O_CLOEXEC, O_NOCTTY and O_LARGEFILE change
+ *               nothing. A directory can be opened O_RDONLY, for gzc_fsync(), which makes changes
+ *               of its names stable, and for its attributes; it cannot be read: -EISDIR.
  * @param mode   permission bits of a file that is created; the umask is applied.
  * @return 0, or -ENOENT, -EEXIST, -EACCES, -EISDIR, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -ENXIO (a
- *         FIFO, socket or device: those work on their own host only), -EINVAL (a flag that is not
- *         in the list; O_PATH, O_TMPFILE and O_ASYNC are not), ...; *file is NULL then, and the
- *         text is on the volume.
+ *         FIFO, socket or device: those work on their own host only), -EINVAL (O_DIRECTORY with
+ *         O_CREAT; a flag that is not in the list; O_PATH, O_TMPFILE and O_ASYNC are not), ...;
+ *         *file is NULL then, and the text is on the volume.
  */
 GZC_API int gzc_open(gzc_volume *volume, const char *path, int flags, mode_t mode, gzc_file **file);
 
@@ -204,7 +205,8 @@ GZC_API int gzc_create(gzc_volume *volume, const char *path, mode_t mode, gzc_fi
 
 /**
  * Gives a second reference to an open file, as dup(2): position, flags and locks are one. Both are
- * closed with gzc_close(); the file is closed with the last. @return @p file.
+ * closed with gzc_close(); the file is closed, and its locks go, with the last. Any thread.
+ * @return @p file.
  */
 GZC_API gzc_file *gzc_dup(gzc_file *file);
 
@@ -267,7 +269,7 @@ GZC_API ssize_t gzc_writev(gzc_file *file, const struct iovec *iov, int iovcnt);
 /**
  * Moves the position, as lseek(2). SEEK_END, SEEK_DATA and SEEK_HOLE ask the brick.
  * @return the position; or -EINVAL (@p whence, or it would be negative), -ENXIO (SEEK_DATA and
- *         SEEK_HOLE: behind the end, or no more data), -EOVERFLOW.
+ *         SEEK_HOLE: behind the end, or no more data), -EOVERFLOW (beyond INT64_MAX).
  */
 GZC_API off_t gzc_lseek(gzc_file *file, off_t offset, int whence);
 
@@ -280,8 +282,8 @@ GZC_API int gzc_ftruncate(gzc_file *file, off_t length);
 /**
  * Gives the space of bytes [@p offset, @p offset + @p length) back, which read as zeros from then
  * on; the length of the file stays: fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE.
- * @return 0, or -EINVAL (negative offset, length not positive), -EBADF (a read-only handle),
- *         -EOPNOTSUPP (the brick's file system cannot), ...
+ * @return 0, or -EINVAL (negative offset, length not positive), -EFBIG (beyond INT64_MAX), -EBADF
+ *         (a read-only handle), -EOPNOTSUPP (the brick's file system cannot), ...
  */
 GZC_API int gzc_discard(gzc_file *file, off_t offset, off_t length);
 /** Writes zeros to bytes [@p offset, @p offset + @p length), without sending them; the file grows

@@ -26,6 +26,7 @@
 
 #define HOT_IO_ARGS_BYTES 52
 #define HOT_READ_FIXED    172
+#define HOT_IATT_SIZE_AT  48 /* the file's size in an encoded gf_iatt */
 /* Most bytes of pairs in the dictionary of a READ or WRITE reply; a brick sends what it was asked
  * for, which is nothing or a few counters. */
 #define HOT_DICT_MAX 65536

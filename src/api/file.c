@@ -1,13 +1,11 @@
 /* gzc.h: files, but for reading and writing them. */
-#include "volume/file.h"
-
-#include "api/handle.h"
+#include "api/file_call.h"
 
 #include <fcntl.h>
 
 #define OPEN_FLAGS                                                                                 \
     (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC |             \
-     O_NOFOLLOW | O_CLOEXEC | O_LARGEFILE | O_NOCTTY)
+     O_NOFOLLOW | O_DIRECTORY | O_NOATIME | O_NONBLOCK | O_CLOEXEC | O_LARGEFILE | O_NOCTTY)
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
@@ -15,6 +13,8 @@ static int open_refuse(struct gzc_volume *v, int flags)
 {
     if (flags & ~OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
         return volume_fail(v, &v->why, -EINVAL, "open: a flag that is not supported");
+    if (flags & O_CREAT && flags & O_DIRECTORY)
+        return volume_fail(v, &v->why, -EINVAL, "open: it creates no directories");
     return handle_refuse(v, flags & (O_ACCMODE | O_CREAT | O_TRUNC));
 }
 
@@ -58,6 +58,15 @@ gzc_ticket gzc_create_async(gzc_volume *volume, const char *path, mode_t mode, g
     return gzc_open_async(volume, path, O_CREAT | O_WRONLY | O_TRUNC, mode, file, how);
 }
 
+gzc_file *gzc_dup(gzc_file *file)
+{
+    struct engine *e = &file->volume->shared->engine;
+    engine_lock(e);
+    file->refs++;
+    engine_unlock(e);
+    return file;
+}
+
 /* ---- close ----------------------------------------------------------------------------------- */
 
 int gzc_close(gzc_file *file)
@@ -88,43 +97,9 @@ gzc_ticket gzc_close_async(gzc_file *file, const struct gzc_async *how)
 
 /* ---- calls on an open file ------------------------------------------------------------------- */
 
-/* What a call needs beside the file. */
-struct file_call {
-    void (*start)(struct op *op);
-    bool datasync;
-    uint64_t offset, length;
-    struct stat *st;
-};
-
-static void file_prepare(struct file_op *op, struct gzc_file *file, const struct file_call *call)
-{
-    file_op_init(op, file);
-    op->datasync = call->datasync;
-    op->offset = call->offset;
-    op->length = call->length;
-    op->st = call->st;
-}
-
-static int file_run(struct gzc_file *file, const struct file_call *call)
-{
-    struct file_op op;
-    file_prepare(&op, file, call);
-    return (int)op_run(&op.op, call->start, &file->why);
-}
-
-static gzc_ticket file_submit(struct gzc_file *file, const struct file_call *call,
-                              const struct gzc_async *how)
-{
-    struct file_op *op = malloc(sizeof(*op));
-    if (!op)
-        return volume_fail(file->volume, &file->why, -ENOMEM, "no memory for an operation");
-    file_prepare(op, file, call);
-    return op_submit(&op->op, call->start, how);
-}
-
 int gzc_fsync(gzc_file *file)
 {
-    return file_run(file, &(struct file_call){.start = fsync_start});
+    return (int)file_run(file, &(struct file_call){.start = fsync_start});
 }
 
 gzc_ticket gzc_fsync_async(gzc_file *file, const struct gzc_async *how)
@@ -134,7 +109,7 @@ gzc_ticket gzc_fsync_async(gzc_file *file, const struct gzc_async *how)
 
 int gzc_fdatasync(gzc_file *file)
 {
-    return file_run(file, &(struct file_call){.start = fsync_start, .datasync = true});
+    return (int)file_run(file, &(struct file_call){.start = fsync_start, .datasync = true});
 }
 
 gzc_ticket gzc_fdatasync_async(gzc_file *file, const struct gzc_async *how)
@@ -145,9 +120,9 @@ gzc_ticket gzc_fdatasync_async(gzc_file *file, const struct gzc_async *how)
 static int ftruncate_refuse(struct gzc_file *file, off_t length)
 {
     if (length < 0)
-        return volume_fail(file->volume, &file->why, -EINVAL, "negative length");
-    if ((file->flags & O_ACCMODE) == O_RDONLY)
-        return volume_fail(file->volume, &file->why, -EINVAL, "the file is open for reading only");
+        return file_refuse(file, -EINVAL, "negative length");
+    if (!(file->access & FILE_WRITE))
+        return file_refuse(file, -EINVAL, "the file is open for reading only");
     return 0;
 }
 
@@ -155,7 +130,7 @@ int gzc_ftruncate(gzc_file *file, off_t length)
 {
     const struct file_call call = {.start = ftruncate_start, .length = (uint64_t)length};
     int rc = ftruncate_refuse(file, length);
-    return rc < 0 ? rc : file_run(file, &call);
+    return rc < 0 ? rc : (int)file_run(file, &call);
 }
 
 gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_async *how)
@@ -165,41 +140,9 @@ gzc_ticket gzc_ftruncate_async(gzc_file *file, off_t length, const struct gzc_as
     return rc < 0 ? rc : file_submit(file, &call, how);
 }
 
-static int discard_refuse(struct gzc_file *file, off_t offset, off_t length)
-{
-    if (offset < 0 || length <= 0 || offset > INT64_MAX - length)
-        return volume_fail(file->volume, &file->why, -EINVAL, "not a range of a file");
-    if ((file->flags & O_ACCMODE) == O_RDONLY)
-        return volume_fail(file->volume, &file->why, -EBADF, "the file is open for reading only");
-    return 0;
-}
-
-int gzc_discard(gzc_file *file, off_t offset, off_t length)
-{
-    const struct file_call call = {
-        .start = discard_start,
-        .offset = (uint64_t)offset,
-        .length = (uint64_t)length,
-    };
-    int rc = discard_refuse(file, offset, length);
-    return rc < 0 ? rc : file_run(file, &call);
-}
-
-gzc_ticket gzc_discard_async(gzc_file *file, off_t offset, off_t length,
-                             const struct gzc_async *how)
-{
-    const struct file_call call = {
-        .start = discard_start,
-        .offset = (uint64_t)offset,
-        .length = (uint64_t)length,
-    };
-    int rc = discard_refuse(file, offset, length);
-    return rc < 0 ? rc : file_submit(file, &call, how);
-}
-
 int gzc_fstat(gzc_file *file, struct stat *st)
 {
-    return file_run(file, &(struct file_call){.start = fstat_start, .st = st});
+    return (int)file_run(file, &(struct file_call){.start = fstat_start, .st = st});
 }
 
 gzc_ticket gzc_fstat_async(gzc_file *file, struct stat *st, const struct gzc_async *how)

@@ -288,6 +288,10 @@ static void conn_end(struct rpc_conn *conn, struct rpc_call *call, int error, bo
 {
     struct engine *e = conn->engine;
     slot_release(conn, call, wait);
+    if (call->buffered) {
+        call->staged += call->landed;
+        call->landed = 0;
+    }
     counter_add(&e->counters.bytes_landed, call->landed);
     counter_add(&e->counters.bytes_staged, call->staged);
     if (conn->expecting == call)

@@ -42,7 +42,8 @@ struct rpc_call {
     /** Takes in the body of a reply (behind the RPC header) that the server executed: by the
      * leader. 0, or -errno (-EPROTO closes the connection). Not for calls that land. */
     int (*decode)(struct rpc_call *call, const uint8_t *body, size_t length);
-    bool prompt; /* done() may run while the reply is being received: it closes no connection */
+    bool buffered; /* the payload's memory is the library's: none of it lands, it is staged */
+    bool prompt;   /* done() may run while the reply is being received: it closes no connection */
     /** The call is over. By the leader; may post again, may free the memory. */
     void (*done)(struct rpc_call *call);
 

@@ -27,17 +27,31 @@ static void open_fail(struct op *op, int error)
     op_finish(op, error);
 }
 
+static unsigned access_of(int flags)
+{
+    switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+        return FILE_READ;
+    case O_WRONLY:
+        return FILE_WRITE;
+    default:
+        return FILE_READ | FILE_WRITE;
+    }
+}
+
 static void open_finish(struct op *op, const uint8_t *gfid, int64_t fd)
 {
     struct open_op *o = open_op_of(op);
     struct gzc_file *file = o->file;
+    bool directory = o->fop.number == GF_FOP_OPENDIR;
     file->inode = inode_get(&op->volume->inodes, gfid);
     if (!file->inode) {
         open_fail(op, -ENOMEM); /* the brick's descriptor goes with the connection */
         return;
     }
-    remote_opened(&file->remote, &o->fop, &file->caller, gfid, fd, o->flags, false);
+    remote_opened(&file->remote, &o->fop, &file->caller, gfid, fd, o->flags, directory);
     file->flags = o->flags;
+    file->access = directory ? 0 : access_of(o->flags);
     io_head_init(file);
     op_finish(op, 0);
 }
@@ -109,6 +123,19 @@ static void open_create(struct op *op)
     dict_free(&args.xdata);
 }
 
+static void open_directory(struct op *op)
+{
+    struct open_op *o = open_op_of(op);
+    if (o->flags & (O_ACCMODE | O_CREAT | O_TRUNC)) {
+        open_fail(op, -EISDIR);
+        return;
+    }
+    gf_opendir_args args = {0};
+    memcpy(args.gfid, o->path.walk.stat.gfid, sizeof(args.gfid));
+    op_round(op, 1, open_opened);
+    op_post(op, &o->fop, op->volume->sessions[0], GF_FOP_OPENDIR, &args);
+}
+
 static void open_walked(struct op *op)
 {
     struct open_op *o = open_op_of(op);
@@ -120,7 +147,9 @@ static void open_walked(struct op *op)
     } else if (o->flags & O_CREAT && o->flags & O_EXCL) {
         open_fail(op, -EEXIST);
     } else if (S_ISDIR(w->stat.mode)) {
-        open_fail(op, -EISDIR);
+        open_directory(op);
+    } else if (o->flags & O_DIRECTORY) {
+        open_fail(op, -ENOTDIR);
     } else if (S_ISLNK(w->stat.mode)) {
         open_fail(op, -ELOOP);
     } else if (!S_ISREG(w->stat.mode)) { /* a FIFO would hold up the brick's thread for good */
@@ -163,6 +192,7 @@ int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int fla
     if (!o->file)
         return -ENOMEM;
     o->file->volume = v;
+    o->file->refs = 1;
     o->file->caller = v->caller;
     uint64_t owner = (uintptr_t)o->file; /* no other open file has the same */
     caller_set_owner(&o->file->caller, &owner, CALLER_LK_OWNER);
@@ -173,6 +203,7 @@ int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int fla
 void open_start(struct op *op)
 {
     struct open_op *o = open_op_of(op);
+    o->flags &= ~(O_CLOEXEC | O_NOCTTY);
     if (op->volume->sessions[0]->spec->filter_direct)
         o->flags &= ~O_DIRECT;
     walk_start((struct path_op *)op, open_walked);
@@ -180,12 +211,28 @@ void open_start(struct op *op)
 
 /* ---- calls on an open file ------------------------------------------------------------------- */
 
-static struct file_op *file_op_of(struct op *op)
+struct file_op *file_op_of(struct op *op)
 {
     return (struct file_op *)op;
 }
 
-static void file_done(struct op *op)
+void file_op_init(struct file_op *f, struct gzc_file *file)
+{
+    op_init(&f->op, file->volume);
+    f->op.context.caller = &file->caller;
+    f->file = file;
+}
+
+void file_take_turn(struct op *op, uint64_t start, uint64_t end, bool write,
+                    void (*go)(struct op *))
+{
+    struct file_op *f = file_op_of(op);
+    op_hold(op, &f->file->handle);
+    op->step = go;
+    op_take_turn(op, f->file->inode, start, end, write);
+}
+
+void file_done(struct op *op)
 {
     struct file_op *f = file_op_of(op);
     if (!f->fop.error && f->fop.number == GF_FOP_FSTAT)
@@ -197,36 +244,31 @@ static void file_done(struct op *op)
         op_finish(op, 0);
 }
 
-static void file_post(struct op *op, uint32_t number, void *arguments)
+void file_post(struct op *op, uint32_t number, void *arguments, void (*done)(struct op *))
 {
     struct file_op *f = file_op_of(op);
-    op_round(op, 1, file_done);
+    op_round(op, 1, done);
     op_post_on(op, &f->fop, &f->file->remote, number, arguments);
 }
 
-void file_op_init(struct file_op *f, struct gzc_file *file)
+void file_post_fstat(struct op *op, void (*done)(struct op *))
 {
-    op_init(&f->op, file->volume);
-    f->op.context.caller = &file->caller;
-    f->file = file;
+    gf_fstat_args args = {0};
+    memcpy(args.gfid, file_op_of(op)->file->inode->gfid, sizeof(args.gfid));
+    file_post(op, GF_FOP_FSTAT, &args, done);
 }
 
 static void fsync_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_fsync_args args = {.data = f->datasync};
-    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
-    file_post(op, GF_FOP_FSYNC, &args);
-}
-
-/* Begins a call that takes its turn among the file's transfers, as one of bytes [start, end). */
-static void file_take_turn(struct op *op, uint64_t start, uint64_t end, bool write,
-                           void (*go)(struct op *))
-{
-    struct file_op *f = file_op_of(op);
-    op_hold(op, &f->file->handle);
-    op->step = go;
-    op_take_turn(op, f->file->inode, start, end, write);
+    gf_fsync_args file = {.data = f->datasync};
+    gf_fsyncdir_args directory = {.data = f->datasync};
+    memcpy(file.gfid, f->file->inode->gfid, sizeof(file.gfid));
+    memcpy(directory.gfid, f->file->inode->gfid, sizeof(directory.gfid));
+    if (f->file->remote.directory)
+        file_post(op, GF_FOP_FSYNCDIR, &directory, file_done);
+    else
+        file_post(op, GF_FOP_FSYNC, &file, file_done);
 }
 
 void fsync_start(struct op *op)
@@ -239,7 +281,7 @@ static void ftruncate_go(struct op *op)
     struct file_op *f = file_op_of(op);
     gf_ftruncate_args args = {.offset = f->length};
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
-    file_post(op, GF_FOP_FTRUNCATE, &args);
+    file_post(op, GF_FOP_FTRUNCATE, &args, file_done);
 }
 
 void ftruncate_start(struct op *op)
@@ -247,27 +289,10 @@ void ftruncate_start(struct op *op)
     file_take_turn(op, 0, UINT64_MAX, true, ftruncate_go);
 }
 
-static void discard_go(struct op *op)
-{
-    struct file_op *f = file_op_of(op);
-    gf_discard_args args = {.offset = f->offset, .size = f->length};
-    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
-    file_post(op, GF_FOP_DISCARD, &args);
-}
-
-void discard_start(struct op *op)
-{
-    struct file_op *f = file_op_of(op);
-    file_take_turn(op, f->offset, f->offset + f->length, true, discard_go);
-}
-
 void fstat_start(struct op *op)
 {
-    struct file_op *f = file_op_of(op);
-    gf_fstat_args args = {0};
-    memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
-    op_hold(op, &f->file->handle);
-    file_post(op, GF_FOP_FSTAT, &args);
+    op_hold(op, &file_op_of(op)->file->handle);
+    file_post_fstat(op, file_done);
 }
 
 /* ---- close ----------------------------------------------------------------------------------- */
@@ -288,33 +313,44 @@ static void close_release(struct op *op)
     op_post_on(op, &f->release, &f->file->remote, GF_FOP_RELEASE, &args);
 }
 
-static void close_flush(struct op *op)
+static void close_go(struct op *op)
 {
     struct file_op *f = file_op_of(op);
-    gf_flush_args args = {0};
+    gf_flush_args args = {0}; /* gf_releasedir_args too */
     remote_close(&f->file->remote);
     memcpy(args.gfid, f->file->inode->gfid, sizeof(args.gfid));
-    op_round(op, 1, close_release);
-    op_post_on(op, &f->fop, &f->file->remote, GF_FOP_FLUSH, &args);
+    if (f->file->remote.directory)
+        file_post(op, GF_FOP_RELEASEDIR, &args, file_done);
+    else
+        file_post(op, GF_FOP_FLUSH, &args, close_release);
 }
 
 void close_start(struct op *op)
 {
-    op->step = close_flush;
-    op_after(op, &file_op_of(op)->file->handle);
+    struct file_op *f = file_op_of(op);
+    if (--f->file->refs) {
+        op_finish(op, 0);
+        return;
+    }
+    f->last = true;
+    volume_handle_closed(op->user);
+    op->step = close_go;
+    op_after(op, &f->file->handle);
 }
 
 static void close_settle(struct op *op)
 {
-    struct gzc_file *file = file_op_of(op)->file;
-    inode_put(&op->volume->inodes, file->inode);
-    free(file);
+    const struct file_op *f = file_op_of(op);
+    if (!f->last)
+        return;
+    inode_put(&op->volume->inodes, f->file->inode);
+    free(f->file);
 }
 
 void close_init(struct file_op *f, struct gzc_file *file)
 {
     file_op_init(f, file);
+    f->last = false;
     f->op.context.keep = true;
     f->op.settle = close_settle;
-    volume_handle_closed(file->volume);
 }

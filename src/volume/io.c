@@ -1,6 +1,7 @@
 #include "volume/io.h"
 
 #include "proto/hot.h"
+#include "proto/iatt.h"
 #include "proto/rpc_msg.h"
 #include "proto/wire.h"
 
@@ -73,6 +74,16 @@ static int write_decode(struct rpc_call *call, const uint8_t *body, size_t lengt
     return 0;
 }
 
+/* For a transfer at the position, which an append moves to the end of the file. */
+static int write_decode_end(struct rpc_call *call, const uint8_t *body, size_t length)
+{
+    struct io *io = ((struct io_segment *)call)->io;
+    int rc = write_decode(call, body, length);
+    if (rc == 0 && call->op_ret > 0)
+        io->end = wire_get64(body + length - IATT_BYTES + HOT_IATT_SIZE_AT);
+    return rc;
+}
+
 /* As much of the transfer as one call may carry. */
 static uint32_t segment_size(const struct io *io, const struct transport *t)
 {
@@ -87,8 +98,9 @@ static void segment_send(struct io_segment *seg, struct rpc_conn *conn)
 {
     const struct io *io = seg->io;
     const struct gzc_file *file = io->file;
-    hot_io_args_encode(seg->head + file->head_length - HOT_IO_ARGS_BYTES, file->inode->gfid,
-                       file->remote.fd, io->offset + seg->at, seg->want, file->io_flags);
+    uint8_t *arguments = seg->head + seg->call.message.head_length - HOT_IO_ARGS_BYTES;
+    hot_io_args_encode(arguments, file->inode->gfid, file->remote.fd, io->offset + seg->at,
+                       seg->want, io->flags);
     rpc_post(conn, &seg->call);
 }
 
@@ -104,21 +116,24 @@ static void segment_post(struct io *io, struct io_segment *seg)
 
     memcpy(seg->head, file->head, file->head_length - HOT_IO_ARGS_BYTES);
     wire_put32(seg->head + PROC_AT, io->number);
-    if (io->op.context.utime)
+    if (io->op.context.utime) {
+        io->op.context.noatime |= (file->flags & O_NOATIME) != 0;
         fop_stamp(seg->head + CREDENTIAL_AT, io->number, &io->op.context);
+    }
     seg->call.message.head = seg->head;
     seg->call.message.head_length = file->head_length;
     seg->call.message.reply_max = 0;
     seg->call.deadline = io->op.context.deadline;
     seg->call.owner = &io->op;
     seg->call.prompt = true;
+    seg->call.buffered = io->buffered;
     seg->call.done = segment_done;
     if (io->number == GF_FOP_WRITE) {
         seg->call.message.payload = io->iov;
         seg->call.message.payload_length = seg->want;
         seg->call.lands = false;
         seg->call.message.land_length = 0;
-        seg->call.decode = write_decode;
+        seg->call.decode = io->moves ? write_decode_end : write_decode;
     } else {
         seg->call.message.payload_length = 0;
         seg->call.message.payload = (struct iov_cursor){0};
@@ -272,6 +287,9 @@ void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct
     io->total = total;
     io->at = 0;
     io->offset = offset;
+    io->flags = file->io_flags;
+    io->buffered = false;
+    io->moves = 0;
     io->gap = SIZE_MAX;
     io->gap_error = 0;
     io->borrowed = NULL;
@@ -316,4 +334,39 @@ void io_start(struct op *op)
     op->step = io_go;
     op_take_turn(op, io->file->inode, all ? 0 : io->offset,
                  all ? UINT64_MAX : io->offset + io->total, write);
+}
+
+void io_start_in_turn(struct op *op)
+{
+    op_hold(op, &((struct io *)op)->file->handle);
+    io_go(op);
+}
+
+/* ---- at the position ------------------------------------------------------------------------- */
+
+static void position_settle(struct op *op)
+{
+    const struct io *io = (const struct io *)op;
+    struct gzc_file *file = io->file;
+    uint64_t moved = op->result > 0 ? (uint64_t)op->result : 0;
+    if (io->moves != file->moves)
+        return;
+    file->position = io->offset + moved;
+    if (appends(io) && moved && io->end <= INT64_MAX)
+        file->position = io->end;
+}
+
+void io_start_at_position(struct op *op)
+{
+    struct io *io = (struct io *)op;
+    struct gzc_file *file = io->file;
+    if (io->total > INT64_MAX - file->position) {
+        op_finish(op, errtext_set(op_why(op), EINVAL, "beyond the largest offset"));
+        return;
+    }
+    io->offset = file->position;
+    file->position += io->total;
+    io->moves = ++file->moves;
+    op->settle = position_settle;
+    io_start(op);
 }

@@ -36,6 +36,10 @@ struct io {
     struct iov_cursor iov; /* of the next segment */
     size_t total, at;      /* bytes of the transfer; of those that segments were made for */
     uint64_t offset;       /* of the transfer, in the file */
+    uint32_t flags;        /* O_DIRECT, O_SYNC, O_DSYNC */
+    bool buffered;         /* the memory is a buffer of the library's: counted as staged */
+    uint64_t moves;        /* at the position: the file's when it began; else 0 */
+    uint64_t end;          /* at the position: the file's size after an append */
     size_t gap;            /* what was moved in order ends here; more than total: nowhere yet */
     int gap_error;         /* and why: 0: the file's end */
     struct io_segment *borrowed;
@@ -51,6 +55,11 @@ void io_init(struct io *io, struct gzc_file *file, uint32_t number, const struct
              int iovcnt, size_t total, uint64_t offset);
 /** Start of the operation. */
 void io_start(struct op *op);
+/** The same at the file's position, whatever io->offset, which moves by the whole of it at
+ *  once, and back when less was moved. */
+void io_start_at_position(struct op *op);
+/** Start of a transfer whose turn it is already. */
+void io_start_in_turn(struct op *op);
 
 /** Makes the head that all READ and WRITE calls of a file are copies of. */
 void io_head_init(struct gzc_file *file);

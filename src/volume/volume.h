@@ -73,6 +73,9 @@ struct handle {
     struct op *closing; /* goes on when there is none */
 };
 
+/** Bits of gzc_file.access. */
+enum { FILE_READ = 1, FILE_WRITE = 2 };
+
 /** Bytes and calls of one file's reads and writes; by the leader. */
 struct io_counters {
     uint64_t landed, staged, calls;
@@ -88,7 +91,11 @@ struct gzc_file {
     struct caller caller; /* the volume's, with a lock owner of its own */
     struct remote remote;
     struct inode *inode;
-    int flags; /* as opened */
+    unsigned refs;     /* gzc_dup() */
+    int flags;         /* as opened */
+    unsigned access;   /* FILE_READ, FILE_WRITE; neither on a directory */
+    uint64_t position; /* in bytes, at most INT64_MAX */
+    uint64_t moves;    /* times that the position has been moved */
     struct errtext why;
     struct io_counters io;
     uint32_t head_length;

@@ -201,7 +201,7 @@ Test(file, open_flags)
     gzc_close(f);
     cr_assert_eq(gzc_open(v, path, O_RDWR | O_CREAT | O_EXCL, 0640, &f), -EEXIST);
     cr_assert_eq(gzc_open(v, path, O_RDWR | O_TMPFILE, 0640, &f), -EINVAL);
-    cr_assert_eq(gzc_open(v, "/", O_RDONLY, 0, &f), -EISDIR);
+    cr_assert_eq(gzc_open(v, "/", O_RDWR, 0, &f), -EISDIR);
     cr_assert_eq(gzc_open(v, "/", O_RDWR | O_CREAT, 0644, &f), -EISDIR);
 
     f = open_file(v, path, O_RDONLY);

@@ -16,7 +16,7 @@ for standard in "c -std=c99" "c -std=c17" "c++ -std=c++11" "c++ -std=c++20"; do
     ok $? "it compiles alone as ${standard#* -std=}"
 done
 
-declared=$(cc -E -P "$root/include/gzc.h" | grep -v "^typedef" | grep -o '\bgzc_[a-z_]*(' | tr -d '(' | sort -u)
+declared=$(cc -E -P "$root/include/gzc.h" | grep -v "^typedef" | grep -o '\bgzc_[a-z0-9_]*(' | tr -d '(' | sort -u)
 exported=$(nm -D --defined-only "$GZC_BUILD/libgzc.so" | awk '$2 == "T" {sub(/@.*/, "", $3); print $3}' |
     sort -u)
 [[ $declared == "$exported" ]]
