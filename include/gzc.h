@@ -51,9 +51,10 @@
 extern "C" {
 #endif
 
-struct flock;   /* <fcntl.h> */
-struct statvfs; /* <sys/statvfs.h> */
-struct statx;   /* <sys/stat.h> with _GNU_SOURCE, or <linux/stat.h> */
+struct flock;    /* <fcntl.h> */
+struct statvfs;  /* <sys/statvfs.h> */
+struct timespec; /* <time.h> */
+struct statx;    /* <sys/stat.h> with _GNU_SOURCE, or <linux/stat.h> */
 
 #define GZC_API __attribute__((visibility("default")))
 
@@ -391,9 +392,9 @@ GZC_API int gzc_lchown(gzc_volume *volume, const char *path, uid_t uid, gid_t gi
 GZC_API int gzc_fchown(gzc_file *file, uid_t uid, gid_t gid);
 /** Sets the times of last access, times[0], and modification, times[1], as utimensat(2): UTIME_NOW
  *  and UTIME_OMIT in tv_nsec; NULL: both now. */
-GZC_API int gzc_utimens(gzc_volume *volume, const char *path, const struct timespec times[2]);
-GZC_API int gzc_lutimens(gzc_volume *volume, const char *path, const struct timespec times[2]);
-GZC_API int gzc_futimens(gzc_file *file, const struct timespec times[2]);
+GZC_API int gzc_utimens(gzc_volume *volume, const char *path, const struct timespec *times);
+GZC_API int gzc_lutimens(gzc_volume *volume, const char *path, const struct timespec *times);
+GZC_API int gzc_futimens(gzc_file *file, const struct timespec *times);
 
 /**
  * Copies out the value of an extended attribute.
@@ -645,10 +646,10 @@ GZC_API gzc_ticket gzc_lchown_async(gzc_volume *volume, const char *path, uid_t 
 GZC_API gzc_ticket gzc_fchown_async(gzc_file *file, uid_t uid, gid_t gid,
                                     const struct gzc_async *how);
 GZC_API gzc_ticket gzc_utimens_async(gzc_volume *volume, const char *path,
-                                     const struct timespec times[2], const struct gzc_async *how);
+                                     const struct timespec *times, const struct gzc_async *how);
 GZC_API gzc_ticket gzc_lutimens_async(gzc_volume *volume, const char *path,
-                                      const struct timespec times[2], const struct gzc_async *how);
-GZC_API gzc_ticket gzc_futimens_async(gzc_file *file, const struct timespec times[2],
+                                      const struct timespec *times, const struct gzc_async *how);
+GZC_API gzc_ticket gzc_futimens_async(gzc_file *file, const struct timespec *times,
                                       const struct gzc_async *how);
 
 GZC_API gzc_ticket gzc_getxattr_async(gzc_volume *volume, const char *path, const char *name,
