@@ -12,11 +12,13 @@ class Client:
     program: str
     label: str
     spin: bool  # polls for replies as the client would by itself
+    connections: bool = False  # as many as threads
 
 
 # libgzc and the floor are measured both ways, polling and sleeping.
 GZC = Client("gzc", "load-gzc", "libgzc", True)
 GZC_SLEEP = Client("gzc-sleep", "load-gzc", "libgzc, busy_poll_us=0", False)
+GZC_CONNECTIONS = Client("gzc-n", "load-gzc", "libgzc, nconnect=4", True, True)
 GFAPI = Client("gfapi", "load-gfapi", "libgfapi", False)
 FUSE = Client("fuse", "load-posix", "FUSE mount", False)
 FLOOR = Client("floor", "load-floor", "socket floor, polling", True)
@@ -26,7 +28,7 @@ FLOOR_SLEEP = Client("floor-sleep", "load-floor", "socket floor, sleeping", Fals
 RDMA = (Client("rdma", "load-gzc", "libgzc by RDMA", True),
         Client("rdma-sleep", "load-gzc", "libgzc by RDMA, busy_poll_us=0", False))
 
-CLIENTS = {c.key: c for c in (GZC, GZC_SLEEP, *RDMA, GFAPI, FUSE, FLOOR, FLOOR_SLEEP)}
+CLIENTS = {c.key: c for c in (GZC, GZC_CONNECTIONS, GZC_SLEEP, *RDMA, GFAPI, FUSE, FLOOR, FLOOR_SLEEP)}
 ON = {
     "brick": (GZC, FLOOR, GFAPI, FUSE, GZC_SLEEP, FLOOR_SLEEP),
     "null": (GZC, FLOOR, GZC_SLEEP, FLOOR_SLEEP),
@@ -41,6 +43,11 @@ class Case:
     block: str
     depth: int
     threads: int
+
+    @property
+    def clients(self):
+        """Who takes part. The floor has a connection for each thread, and so can libgzc."""
+        return ON[self.server] + ((GZC_CONNECTIONS,) if self.threads > 1 else ())
 
     @property
     def name(self):

@@ -20,10 +20,13 @@ class Results:
         a, b = self.get(name, client, figure), self.get(name, other, figure)
         return a / b if a is not None and b else None
 
-    def of_floor(self, name):
-        """Calls per second of libgzc as it is by default, and of the better floor: their ratio."""
+    def of_floor(self, name, client=None):
+        """Calls per second of libgzc and of the better floor: their ratio. With several threads the
+        floor has a connection for each of them, and so has libgzc, unless @p client is given."""
         floors = [self.get(name, floor, "calls_per_s") for floor in FLOORS]
-        gzc = self.get(name, "gzc", "calls_per_s")
+        gzc = client and self.get(name, client, "calls_per_s")
+        if not client:
+            gzc = self.get(name, "gzc-n", "calls_per_s") or self.get(name, "gzc", "calls_per_s")
         floors = [f for f in floors if f]
         return gzc / max(floors) if gzc and floors else None
 
@@ -103,10 +106,15 @@ def floor_table(document):
     rows = {}
     for case in document["cases"]:
         key = f"{case['server']}, {case['op']} {case['pattern']} {case['block']}"
-        ratio = r.of_floor(case["name"])
-        rows.setdefault(key, {})[case["threads"], case["depth"]] = ratio
-    header = ("calls/s, libgzc / better floor",
-              *(f"{d} outstanding" + (f", {t} threads" if t > 1 else "") for t, d in columns))
+        row = rows.setdefault(key, {})
+        row[case["threads"], case["depth"]] = r.of_floor(case["name"])
+        if case["threads"] > 1:
+            row["one", case["depth"]] = r.of_floor(case["name"], "gzc")
+    shared = [("one", d) for t, d in columns if t > 1]
+    names = [f"{d} outstanding" + (f", {t} threads" if t > 1 else "") for t, d in columns]
+    names += [f"{d}, 4 threads, one connection" for _, d in shared]
+    columns += shared
+    header = ("calls/s, libgzc / better floor", *names)
     return table(header, [
         (key, *(f"{row[c]:.2f}" if row.get(c) else "" for c in columns)) for key, row in rows.items()])
 

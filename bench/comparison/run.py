@@ -69,6 +69,8 @@ class Bench:
 
     def command(self, case, client, seconds, seed):
         where = self.where[case.server, client.key.split("-")[0]]
+        if client.connections:
+            where += f"?nconnect={case.threads}"
         return [
             f"{self.args.build}/{client.program}", where, "--path", "/load",
             "--size", str(self.args.size), "--op", case.op, "--pattern", case.pattern,
@@ -198,11 +200,11 @@ def machine(args):
 
 def measure(bench, cases, rounds, seconds):
     """Every client in turn, in every round; who begins moves on by one from round to round."""
-    results = {case: {client.key: [] for client in ON[case.server]} for case in cases}
-    progress = Progress(sum(len(ON[case.server]) for case in cases) * rounds)
+    results = {case: {client.key: [] for client in case.clients} for case in cases}
+    progress = Progress(sum(len(case.clients) for case in cases) * rounds)
     for number in range(rounds):
         for case in cases:
-            clients = ON[case.server]
+            clients = case.clients
             for i in range(len(clients)):
                 client = clients[(i + number) % len(clients)]
                 progress.step(f"round {number + 1}/{rounds}  {case.name}  {client.label}")
@@ -216,7 +218,7 @@ def trace(bench, cases):
     return {
         (case, client.key): bench.traced_calls(case, client)
         for case in cases if case in TRACED
-        for client in ON[case.server]
+        for client in case.clients
     }
 
 
