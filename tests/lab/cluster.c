@@ -234,3 +234,62 @@ Test(cluster, distribute_over_several_is_refused)
 {
     refused("m=distribute", "m", "cluster/distribute (m-dht)");
 }
+
+/* ---- identity, as the server has it ---------------------------------------------------------- */
+
+static gzc_volume *as(gzc_volume *v, uid_t uid, gid_t gid)
+{
+    gzc_volume *user;
+    const struct gzc_identity who = {.uid = uid, .gid = gid};
+    cr_assert_eq(gzc_as(v, &who, &user), 0, "%s", volume_text(v));
+    return user;
+}
+
+Test(cluster, root_is_squashed)
+{
+    struct stat st;
+    begin("one", NULL);
+    gzc_volume *v = expect_mount(0, NULL, "gluster://%s/one", lab.host);
+    gzc_volume *root = as(v, 0, 0); /* its umask is 0 */
+    cr_assert_eq(gzc_mkdir(root, "/open", 0777), 0);
+    gzc_unmount(root);
+    gzc_unmount(v);
+    cr_assert_eq(lab_run(&lab.lab, "gluster volume set one server.root-squash on"), 0);
+    v = expect_mount(0, NULL, "gluster://%s/one", lab.host);
+    cr_assert_eq(gzc_mkdir(v, "/d", 0755), -EACCES);
+    cr_assert_not_null(strstr(volume_text(v), "MKDIR '/d'"), "%s", volume_text(v));
+    cr_assert_eq(gzc_mkdir(v, "/open/d", 0755), 0, "%s", volume_text(v));
+    cr_assert_eq(gzc_stat(v, "/open/d", &st), 0);
+    cr_assert_eq(st.st_uid, 65534, "%u", st.st_uid);
+    gzc_unmount(v);
+}
+
+/* With server.manage-gids a brick asks its own /etc/group for a user's groups, however many. */
+Test(cluster, groups_looked_up_by_the_brick)
+{
+    gzc_file *f;
+    begin("one", NULL);
+    cr_assert_eq(lab_run(&lab.lab, "cp /etc/group $LAB_DIR/group && for i in {1..150}; do "
+                                   "echo gzc$i:x:$((7000 + i)):games >>$LAB_DIR/group; done && "
+                                   "mount --bind $LAB_DIR/group /etc/group"),
+                 0, "%s", lab.lab.output);
+    cr_assert_eq(lab_run(&lab.lab, "id -u games; id -g games"), 0);
+    unsigned uid, gid;
+    cr_assert_eq(sscanf(lab.lab.output, "%u %u", &uid, &gid), 2, "%s", lab.lab.output);
+    gzc_volume *v = expect_mount(0, NULL, "gluster://%s/one", lab.host);
+    gzc_close(open_file(v, "/f", O_CREAT | O_RDWR));
+    cr_assert_eq(lab_run(&lab.lab, "chown 0:7150 %s/one/0/f && chmod 660 %s/one/0/f", lab.bricks,
+                         lab.bricks),
+                 0);
+    gzc_volume *games = as(v, uid, gid);
+    cr_assert_eq(gzc_open(games, "/f", O_RDWR, 0, &f), -EACCES, "no groups are sent");
+    gzc_unmount(games);
+    gzc_unmount(v);
+    cr_assert_eq(lab_run(&lab.lab, "gluster volume set one server.manage-gids on"), 0);
+    v = expect_mount(0, NULL, "gluster://%s/one", lab.host);
+    games = as(v, uid, gid);
+    cr_assert_eq(gzc_open(games, "/f", O_RDWR, 0, &f), 0, "%s", volume_text(games));
+    gzc_close(f);
+    gzc_unmount(games);
+    gzc_unmount(v);
+}

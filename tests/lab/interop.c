@@ -8,16 +8,21 @@
 static struct lab_cluster lab;
 static gzc_volume *v;
 
-/* $LAB_DIR/m is a FUSE mount of the volume, made by Debian's glusterfs-client. */
+/* $LAB_DIR/m is a FUSE mount of the volume, made by Debian's glusterfs-client, without caches: what
+ * the other client does is to be seen at once. */
 static void begin(void)
 {
     const char *volumes[] = {"one", NULL};
     char uri[128];
     int rc = lab_cluster_start(&lab, volumes);
     cr_assert_eq(rc, 0, "cluster: %s", strerror(-rc));
-    cr_assert_eq(
-        lab_run(&lab.lab, "mkdir -p $LAB_DIR/m && mount -t glusterfs %s:/one $LAB_DIR/m", lab.host),
-        0, "%s", lab.lab.output);
+    cr_assert_eq(lab_run(&lab.lab,
+                         "gluster volume set one performance.stat-prefetch off "
+                         "performance.quick-read off && mkdir -p $LAB_DIR/m && "
+                         "mount -t glusterfs -o attribute-timeout=0,entry-timeout=0,"
+                         "negative-timeout=0 %s:/one $LAB_DIR/m",
+                         lab.host),
+                 0, "%s", lab.lab.output);
     snprintf(uri, sizeof(uri), "gluster://%s/one", lab.host);
     cr_assert_eq(gzc_mount(uri, &v), 0, "%s", volume_text(v));
 }
@@ -133,4 +138,91 @@ Test(interop, names_both_ways)
     gzc_close(open_file(v, "/from/gzc/y", O_CREAT | O_WRONLY));
     FUSE("ls from && ls from/gzc && rm from/gzc/y && rmdir from/gzc from");
     cr_assert_str_eq(lab.lab.output, "gzc\ny\n");
+}
+
+Test(interop, entries_both_ways)
+{
+    struct stat st;
+    char text[64];
+    cr_assert_eq(gzc_mkdir(v, "/d", 0750), 0);
+    cr_assert_eq(gzc_symlink(v, "d/file", "/link"), 0);
+    cr_assert_eq(gzc_mknod(v, "/d/file", S_IFREG | 0640, 0), 0);
+    cr_assert_eq(gzc_link(v, "/link", "/link2"), 0);
+    cr_assert_eq(gzc_link(v, "/d/file", "/hard"), 0);
+    cr_assert_eq(gzc_mknod(v, "/fifo", S_IFIFO | 0600, 0), 0);
+    cr_assert_eq(gzc_mknod(v, "/tty", S_IFCHR | 0600, makedev(5, 0)), 0);
+    FUSE("test -p fifo && test -c tty && test \"$(readlink link2)\" = d/file && echo x >link && "
+         "test \"$(stat -c %%h hard)\" = 2 && test \"$(stat -c %%t:%%T tty)\" = 5:0 && cat hard");
+    cr_assert_eq(gzc_rename(v, "/hard", "/d/renamed", 0), 0);
+    FUSE("test ! -e hard && cat d/renamed && mv d/renamed over && ln -s over theirs && "
+         "mknod null c 1 3 && ln over over2 && mkdir e && mv e f");
+    cr_assert_eq(gzc_lstat(v, "/theirs", &st), 0);
+    cr_assert(S_ISLNK(st.st_mode));
+    cr_assert_eq(gzc_readlink(v, "/theirs", text, sizeof(text)), 4);
+    cr_assert_eq(gzc_stat(v, "/theirs", &st), 0);
+    cr_assert_eq(st.st_nlink, 3);
+    cr_assert_eq(gzc_stat(v, "/null", &st), 0);
+    cr_assert_eq(st.st_rdev, makedev(1, 3));
+    cr_assert_eq(gzc_stat(v, "/e", &st), -ENOENT);
+    cr_assert_eq(gzc_stat(v, "/f", &st), 0);
+}
+
+/* What a file that was opened by one client and replaced by the other is then. */
+Test(interop, a_file_that_was_replaced)
+{
+    char byte = 0;
+    struct stat st;
+    FUSE("echo 1 >f && echo 2 >new");
+    gzc_file *f = open_file(v, "/f", O_RDONLY);
+    FUSE("mv new f");
+    cr_assert_eq(gzc_pread(f, &byte, 1, 0), 1);
+    cr_assert_eq(byte, '1');
+    cr_assert_eq(gzc_fstat(f, &st), 0);
+    cr_assert_eq(gzc_close(f), 0);
+    f = open_file(v, "/f", O_RDONLY);
+    cr_assert_eq(gzc_pread(f, &byte, 1, 0), 1);
+    cr_assert_eq(byte, '2');
+    cr_assert_eq(gzc_close(f), 0);
+}
+
+/* Seconds and nanoseconds of the last access, modification and change, as both clients see them. */
+static void same_times(const char *what, const char *path)
+{
+    struct stat st;
+    char ours[128];
+    cr_assert_eq(gzc_lstat(v, path, &st), 0, "%s: %s", what, path);
+    snprintf(ours, sizeof(ours), "%lld.%09ld %lld.%09ld %lld.%09ld", (long long)st.st_atim.tv_sec,
+             st.st_atim.tv_nsec, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+             (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    FUSE("stat -c '%%.9X %%.9Y %%.9Z' .%s", path);
+    lab.lab.output[strcspn(lab.lab.output, "\n")] = '\0';
+    cr_assert_str_eq(lab.lab.output, ours, "%s: %s", what, path);
+}
+
+Test(interop, times_agree)
+{
+    FUSE("mkdir d && echo x >d/f");
+    same_times("made by FUSE", "/d/f");
+    gzc_file *f = open_file(v, "/d/g", O_CREAT | O_RDWR);
+    same_times("made", "/d/g");
+    same_times("made in it", "/d");
+    cr_assert_eq(gzc_pwrite(f, "x", 1, 0), 1);
+    same_times("written", "/d/g");
+    cr_assert_eq(gzc_ftruncate(f, 100), 0);
+    same_times("cut", "/d/g");
+    gzc_close(f);
+    cr_assert_eq(gzc_link(v, "/d/g", "/d/h"), 0);
+    same_times("linked", "/d/g");
+    same_times("linked in it", "/d");
+    cr_assert_eq(gzc_rename(v, "/d/h", "/i", 0), 0);
+    same_times("renamed", "/i");
+    same_times("renamed from it", "/d");
+    same_times("renamed to it", "/");
+    cr_assert_eq(gzc_symlink(v, "x", "/d/l"), 0);
+    same_times("symbolic link", "/d/l");
+    cr_assert_eq(gzc_mknod(v, "/d/p", S_IFIFO | 0600, 0), 0);
+    same_times("FIFO", "/d/p");
+    cr_assert_eq(gzc_unlink(v, "/i"), 0);
+    same_times("removed", "/d/g");
+    same_times("removed from it", "/");
 }
