@@ -308,8 +308,8 @@ GZC_API ssize_t gzc_copy_file_range(gzc_file *in, off_t in_offset, gzc_file *out
                                     size_t count);
 /** Attributes of an open file. st_dev is 0: it has no meaning on a volume. */
 GZC_API int gzc_fstat(gzc_file *file, struct stat *st);
-/** The same as statx(2) has them, with the birth time where the brick knows it; stx_mask says what
- *  is there. */
+/** The same as statx(2) has them; stx_mask says what is there. There is room for the birth time,
+ *  but bricks up to GlusterFS 11 do not send it. */
 GZC_API int gzc_fstatx(gzc_file *file, struct statx *stx);
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -347,7 +347,8 @@ GZC_API int gzc_stat(gzc_volume *volume, const char *path, struct stat *st);
 GZC_API int gzc_lstat(gzc_volume *volume, const char *path, struct stat *st);
 /** gzc_stat(), or with AT_SYMLINK_NOFOLLOW gzc_lstat(), as gzc_fstatx(). -EINVAL: another flag. */
 GZC_API int gzc_statx(gzc_volume *volume, const char *path, int flags, struct statx *stx);
-/** Whether this handle's identity may do something: F_OK, or of R_OK, W_OK and X_OK. -EACCES. */
+/** Whether this handle's identity may do something: F_OK, or of R_OK, W_OK and X_OK. Root may, for
+ *  bricks, execute everything. -EACCES, -EROFS. */
 GZC_API int gzc_access(gzc_volume *volume, const char *path, int mode);
 /** The file system that holds @p path. Sizes are those of the volume. */
 GZC_API int gzc_statvfs(gzc_volume *volume, const char *path, struct statvfs *st);
@@ -379,9 +380,15 @@ GZC_API int gzc_rename(gzc_volume *volume, const char *path, const char *new_pat
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-/* Of a path, following a final symbolic link; with l, not following it; with f, of an open file. */
+/*
+ * Of a path, following a final symbolic link; with l, not following it; with f, of an open file,
+ * whatever it was opened for, directories too. It is the identity that counts, not how the file was
+ * opened, unless the file has been removed: then what needs write permission needs a handle open
+ * for writing or the owner, and only root changes the owner.
+ */
 
-/** Sets the length in bytes; needs write permission. */
+/** Sets the length in bytes; needs write permission. Counts as a write of the whole file, see
+ *  gzc_pwritev_async(). -EISDIR, -EINVAL (negative length, or neither a file nor a directory). */
 GZC_API int gzc_truncate(gzc_volume *volume, const char *path, off_t length);
 /** Sets the permission bits. -EPERM: neither the owner nor root. */
 GZC_API int gzc_chmod(gzc_volume *volume, const char *path, mode_t mode);
@@ -391,16 +398,20 @@ GZC_API int gzc_chown(gzc_volume *volume, const char *path, uid_t uid, gid_t gid
 GZC_API int gzc_lchown(gzc_volume *volume, const char *path, uid_t uid, gid_t gid);
 GZC_API int gzc_fchown(gzc_file *file, uid_t uid, gid_t gid);
 /** Sets the times of last access, times[0], and modification, times[1], as utimensat(2): UTIME_NOW
- *  and UTIME_OMIT in tv_nsec; NULL: both now. */
+ *  and UTIME_OMIT in tv_nsec; NULL: both now, by the clock of this host. -EACCES: neither the owner
+ *  nor root, nor write permission, which bricks find enough for any time. */
 GZC_API int gzc_utimens(gzc_volume *volume, const char *path, const struct timespec *times);
 GZC_API int gzc_lutimens(gzc_volume *volume, const char *path, const struct timespec *times);
 GZC_API int gzc_futimens(gzc_file *file, const struct timespec *times);
 
 /**
- * Copies out the value of an extended attribute.
+ * Copies out the value of an extended attribute. There is no trusted.* but for root. The names that
+ * GlusterFS gives answers to are had too: glusterfs.gfid, glusterfs.gfid.string, and of a path
+ * glusterfs.pathinfo.
  * @param size  of @p value; 0: only the length is wanted.
- * @return its length; or -ENODATA (there is none of that name), -ERANGE (@p size is too small),
- *         -EOPNOTSUPP (a name space that the brick does not have), ...
+ * @return its length; or -ENODATA (there is none of that name), -ERANGE (@p size is too small, or
+ *         the name is longer than 255 bytes, or empty), -EACCES (no read permission), -EOPNOTSUPP
+ * (a name space that the brick does not have), ...
  */
 GZC_API ssize_t gzc_getxattr(gzc_volume *volume, const char *path, const char *name, void *value,
                              size_t size);
@@ -410,7 +421,9 @@ GZC_API ssize_t gzc_fgetxattr(gzc_file *file, const char *name, void *value, siz
 /**
  * Sets an extended attribute.
  * @param flags  0, XATTR_CREATE (-EEXIST if it is there), XATTR_REPLACE (-ENODATA if not).
- * @return 0, -ENOSPC or -E2BIG (too large for the brick's file system), -EPERM, ...
+ * @return 0, -ENOSPC or -E2BIG (too large for the brick's file system, or for Linux: 65,536 bytes),
+ *         -ERANGE (the name), -EACCES (no write permission), -EPERM (GlusterFS's own, in trusted.*
+ *         and glusterfs.*; trusted.* and security.*, but for root; user.* of a symbolic link), ...
  */
 GZC_API int gzc_setxattr(gzc_volume *volume, const char *path, const char *name, const void *value,
                          size_t size, int flags);
@@ -418,12 +431,13 @@ GZC_API int gzc_lsetxattr(gzc_volume *volume, const char *path, const char *name
                           size_t size, int flags);
 GZC_API int gzc_fsetxattr(gzc_file *file, const char *name, const void *value, size_t size,
                           int flags);
-/** Lists the names, each with its NUL, as listxattr(2). GlusterFS's own are not among them.
+/** Lists the names, each with its NUL, as listxattr(2). GlusterFS's own are not among them, and for
+ *  others than root no trusted.*. Needs read permission, which Linux does not ask for.
  *  @return the length of the list; -ERANGE, ... */
 GZC_API ssize_t gzc_listxattr(gzc_volume *volume, const char *path, char *list, size_t size);
 GZC_API ssize_t gzc_llistxattr(gzc_volume *volume, const char *path, char *list, size_t size);
 GZC_API ssize_t gzc_flistxattr(gzc_file *file, char *list, size_t size);
-/** Removes an extended attribute. -ENODATA: there is none of that name. */
+/** Removes an extended attribute. -ENODATA: there is none of that name. Else as gzc_setxattr(). */
 GZC_API int gzc_removexattr(gzc_volume *volume, const char *path, const char *name);
 GZC_API int gzc_lremovexattr(gzc_volume *volume, const char *path, const char *name);
 GZC_API int gzc_fremovexattr(gzc_file *file, const char *name);

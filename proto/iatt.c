@@ -5,6 +5,12 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+/* iatt.h of GlusterFS took the bits of its flags from statx(2), and has one more, of the gfid. */
+#define STATX_KNOWN (STATX_BASIC_STATS | STATX_BTIME)
+_Static_assert(GF_IATT_NLINK == STATX_NLINK && GF_IATT_BLOCKS == STATX_BLOCKS &&
+                   GF_IATT_BTIME == STATX_BTIME,
+               "bits of statx(2)");
+
 void iatt_decode(const uint8_t raw[IATT_BYTES], struct gf_iatt *iatt)
 {
     *iatt = (struct gf_iatt){
@@ -50,4 +56,33 @@ void iatt_to_stat(const struct gf_iatt *iatt, struct stat *st)
         .st_mtim = {iatt->mtime, iatt->mtime_nsec},
         .st_ctim = {iatt->ctime, iatt->ctime_nsec},
     };
+}
+
+static struct statx_timestamp timestamp(int64_t seconds, uint32_t nanoseconds)
+{
+    return (struct statx_timestamp){.tv_sec = seconds, .tv_nsec = nanoseconds};
+}
+
+void iatt_to_statx(const struct gf_iatt *iatt, struct statx *stx)
+{
+    *stx = (struct statx){
+        .stx_mask = (uint32_t)iatt->flags & STATX_KNOWN,
+        .stx_blksize = iatt->blksize,
+        .stx_attributes = iatt->attributes,
+        .stx_nlink = iatt->nlink,
+        .stx_uid = iatt->uid,
+        .stx_gid = iatt->gid,
+        .stx_mode = (uint16_t)iatt->mode,
+        .stx_ino = iatt->ino,
+        .stx_size = iatt->size,
+        .stx_blocks = iatt->blocks,
+        .stx_attributes_mask = iatt->attributes_mask,
+        .stx_atime = timestamp(iatt->atime, iatt->atime_nsec),
+        .stx_ctime = timestamp(iatt->ctime, iatt->ctime_nsec),
+        .stx_mtime = timestamp(iatt->mtime, iatt->mtime_nsec),
+        .stx_rdev_major = (uint32_t)(iatt->rdev >> 32),
+        .stx_rdev_minor = (uint32_t)iatt->rdev,
+    };
+    if (iatt->flags & GF_IATT_BTIME)
+        stx->stx_btime = timestamp(iatt->btime, iatt->btime_nsec);
 }

@@ -23,4 +23,8 @@ void iatt_decode(const uint8_t raw[IATT_BYTES], struct gf_iatt *iatt);
 /** Fills the whole of *st. st_dev is 0: each brick has its own, and none means anything here. */
 void iatt_to_stat(const struct gf_iatt *iatt, struct stat *st);
 
+/** Fills the whole of *stx. stx_mask says what the brick has sent; what it has not is 0, the device
+ *  too. */
+void iatt_to_statx(const struct gf_iatt *iatt, struct statx *stx);
+
 #endif

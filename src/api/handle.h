@@ -20,15 +20,20 @@ static inline size_t handle_text(const struct gzc_volume *v, const struct errtex
     return (size_t)n;
 }
 
+/** Refuses a change on a volume that is read-only: -EROFS, else 0. */
+static inline int handle_refuse_change(struct gzc_volume *v, struct errtext *why)
+{
+    return v->shared->topology.read_only ? volume_fail(v, why, -EROFS, "the volume is read-only")
+                                         : 0;
+}
+
 /** Refuses an operation on a volume whose mount has failed, and a change on one that is read-only:
  *  -ENOTCONN, -EROFS, else 0. */
 static inline int handle_refuse(struct gzc_volume *v, bool change)
 {
     if (!__atomic_load_n(&v->shared->mounted, __ATOMIC_RELAXED))
         return volume_fail(v, &v->why, -ENOTCONN, "the volume is not mounted");
-    if (change && v->shared->topology.read_only)
-        return volume_fail(v, &v->why, -EROFS, "the volume is read-only");
-    return 0;
+    return change ? handle_refuse_change(v, &v->why) : 0;
 }
 
 /**

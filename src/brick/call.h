@@ -25,17 +25,22 @@ struct session;
 /** A call that its connection is lost with so many times is not sent again. */
 #define BRICK_TRIES 8
 
+/** The time goes with a call, and sets none by itself: SETATTR of times takes it for the ctime
+ *  (posix-metadata.c: posix_update_utime_in_mdata). */
+#define FOP_TIME_ALONE UINT32_C(0x80000000)
+
 /** What an operation carries beside its arguments. */
 struct fop_context {
     const struct caller *caller; /* needed until a call is encoded: fop_post() */
     uint64_t deadline;
     const void *owner; /* of the calls, for rpc_cancel() and brick_cancel() */
-    uint32_t times; /* RPC_CRED_..., of the inode, that its calls set beside those of their kind */
-    bool once;      /* a call may not be executed twice, though others of its kind may */
-    bool cancelled; /* posts no more calls: they end with -ECANCELED */
-    bool keep;      /* is not to be cancelled */
-    bool utime;     /* the volume keeps times by the clients' clocks (features/utime) */
-    bool noatime;   /* of utime: reading moves no time */
+    uint32_t times;    /* RPC_CRED_..., of the inode, that its calls set beside those of their kind;
+                          or FOP_TIME_ALONE */
+    bool once;         /* a call may not be executed twice, though others of its kind may */
+    bool cancelled;    /* posts no more calls: they end with -ECANCELED */
+    bool keep;         /* is not to be cancelled */
+    bool utime;        /* the volume keeps times by the clients' clocks (features/utime) */
+    bool noatime;      /* of utime: reading moves no time */
 };
 
 /** Why a call has failed, where rpc_call.error does not tell it. */

@@ -2,6 +2,8 @@
 #ifndef BRICK_CALLER_H
 #define BRICK_CALLER_H
 
+#include "proto/wire.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +31,12 @@ struct caller {
  */
 int caller_init(struct caller *caller, const struct gzc_identity *who, bool groups,
                 const void *owner, size_t owner_length);
+
+/** The user, as it stands behind flavour, length and pid. */
+static inline uid_t caller_uid(const struct caller *caller)
+{
+    return wire_get32(caller->credential + 12);
+}
 
 /** Puts another lock owner in its place; groups that it leaves no room for go. @return 0 or
  *  -EINVAL: longer than 91 bytes. */

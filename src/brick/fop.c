@@ -81,8 +81,8 @@ static const struct fop_kind kinds[] = {
     KIND(ACCESS, access, 0, AGAIN),
     KIND(STATFS, statfs, 0, AGAIN),
     KIND(READLINK, readlink, 0, AGAIN),
-    KIND(SETATTR, setattr, RPC_CRED_CTIME, AGAIN),
-    KIND(FSETATTR, fsetattr, RPC_CRED_CTIME, AGAIN),
+    KIND(SETATTR, setattr, 0, AGAIN), /* which times: the poster knows */
+    KIND(FSETATTR, fsetattr, 0, AGAIN),
     KIND(TRUNCATE, truncate, SETS_FILE, AGAIN),
     KIND(FTRUNCATE, ftruncate, SETS_FILE, AGAIN),
     KIND_OF(GETXATTR, getxattr, gf_getxattr, 0, FOP_XATTR_MAX, AGAIN),
@@ -131,7 +131,7 @@ void fop_stamp(uint8_t *credential, uint32_t number, const struct fop_context *c
         return;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    wire_put32(credential + RPC_CRED_FLAGS_AT, times);
+    wire_put32(credential + RPC_CRED_FLAGS_AT, times & ~FOP_TIME_ALONE);
     wire_put32(credential + RPC_CRED_NSEC_AT, (uint32_t)now.tv_nsec);
     wire_put64(credential + RPC_CRED_SEC_AT, (uint64_t)now.tv_sec);
 }

@@ -103,6 +103,61 @@ Test(iatt, to_stat)
     cr_assert_eq(st.st_mode & 07777, 0640);
 }
 
+Test(iatt, to_statx)
+{
+    struct gf_iatt a = {
+        .flags = 0x1000 | STATX_BASIC_STATS | STATX_BTIME,
+        .ino = 0xb666af1c2d00b3cc,
+        .dev = 0xfe00,
+        .rdev = 0x8000000012,
+        .size = 1ull << 40,
+        .blocks = 17,
+        .attributes = 0x10,
+        .attributes_mask = 0x30,
+        .atime = -1,
+        .mtime = 1ll << 33,
+        .ctime = 3,
+        .btime = 4,
+        .atime_nsec = 999999999,
+        .mtime_nsec = 2,
+        .ctime_nsec = 5,
+        .btime_nsec = 6,
+        .nlink = 7,
+        .uid = 8,
+        .gid = 9,
+        .blksize = 4096,
+        .mode = S_IFCHR | 0640,
+    };
+    const struct statx want = {
+        .stx_mask = STATX_BASIC_STATS | STATX_BTIME,
+        .stx_blksize = 4096,
+        .stx_attributes = 0x10,
+        .stx_nlink = 7,
+        .stx_uid = 8,
+        .stx_gid = 9,
+        .stx_mode = S_IFCHR | 0640,
+        .stx_ino = a.ino,
+        .stx_size = a.size,
+        .stx_blocks = 17,
+        .stx_attributes_mask = 0x30,
+        .stx_atime = {.tv_sec = -1, .tv_nsec = 999999999},
+        .stx_btime = {.tv_sec = 4, .tv_nsec = 6},
+        .stx_ctime = {.tv_sec = 3, .tv_nsec = 5},
+        .stx_mtime = {.tv_sec = 1ll << 33, .tv_nsec = 2},
+        .stx_rdev_major = 0x80,
+        .stx_rdev_minor = 0x12,
+    };
+    struct statx stx;
+    memset(&stx, 0x5a, sizeof(stx));
+    iatt_to_statx(&a, &stx);
+    cr_assert_eq(memcmp(&stx, &want, sizeof(stx)), 0);
+    a.flags &= ~(uint64_t)(STATX_BTIME | STATX_SIZE);
+    iatt_to_statx(&a, &stx);
+    cr_assert_eq(stx.stx_mask, STATX_BASIC_STATS & ~STATX_SIZE);
+    cr_assert_eq(stx.stx_btime.tv_sec, 0);
+    cr_assert_eq(stx.stx_btime.tv_nsec, 0);
+}
+
 /* A file of 12 bytes, mode 0644, as a brick described it. */
 Test(iatt, captured)
 {
