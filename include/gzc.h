@@ -318,18 +318,25 @@ GZC_API int gzc_fstatx(gzc_file *file, struct statx *stx);
  * POSIX byte-range locks, as fcntl(2): F_GETLK, F_SETLK, F_SETLKW. They belong to the handle's lock
  * owner, which is the handle itself unless gzc_set_lock_owner() says otherwise; they go when the
  * handle is closed, and when the client dies. l_pid is that of the identity. A brick that is lost
- * loses them: from then on the handle's operations fail with -EBADFD until it is closed.
- * @return 0; or -EAGAIN (held by another), -EDEADLK, -EBADF, -EINVAL, and for F_SETLKW -ETIMEDOUT
- *         or -ECANCELED, with which it does not stay in the queue. F_SETLKW waits without bound
- *         unless its gzc_async has a timeout_ns.
+ * loses them: from then on the operations of a handle that has some fail with -EBADFD until it is
+ * closed.
+ *
+ * F_SETLKW waits without bound unless its gzc_async has a timeout_ns; deadlocks are not detected.
+ * If it has to wait, the brick takes from the owner what it has locked in that range already. When
+ * it fails, with -ETIMEDOUT or -ECANCELED, the owner holds nothing in that range. (A brick that
+ * does not answer, or is older than GlusterFS 10 and has put the call into its queue, is given 5
+ * seconds; it may grant the lock later, until the handle is closed.)
+ * @return 0; or -EAGAIN (held by another), -EBADF (F_RDLCK on a write-only handle, F_WRLCK on a
+ *         read-only one), -EISDIR, -EINVAL, -EOVERFLOW.
  */
 GZC_API int gzc_posix_lock(gzc_file *file, int cmd, struct flock *lock);
 
 /** Of gzc_file_lock(). */
 enum gzc_lock_mode {
     GZC_LOCK_ADVISORY = 0,
-    /** Reads and writes of others that a lock forbids fail with -EAGAIN, on a volume with
-     *  `locks.mandatory-locking` forced or optimal. */
+    /** On a volume with `locks.mandatory-locking` forced or optimal reads and writes of others that
+     *  the lock forbids wait for it, or fail with -EAGAIN if their file was opened with O_NONBLOCK.
+     *  If it is forced, advisory locks do that too. */
     GZC_LOCK_MANDATORY = 1,
 };
 /** gzc_posix_lock(), advisory or mandatory. */
@@ -625,7 +632,7 @@ GZC_API gzc_ticket gzc_copy_file_range_async(gzc_file *in, off_t in_offset, gzc_
 GZC_API gzc_ticket gzc_fstatx_async(gzc_file *file, struct statx *stx, const struct gzc_async *how);
 
 /** F_SETLKW has no bound but timeout_ns. A lock that is granted while its cancelling is on its way
- *  is given back. */
+ *  is given back before `done` is called; @p lock must stay until then. */
 GZC_API gzc_ticket gzc_posix_lock_async(gzc_file *file, int cmd, struct flock *lock,
                                         const struct gzc_async *how);
 GZC_API gzc_ticket gzc_file_lock_async(gzc_file *file, int cmd, struct flock *lock,

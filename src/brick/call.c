@@ -58,6 +58,8 @@ void brick_wait(struct brick_call *call)
         call_end(call, -ECANCELED, FATE_PLAIN);
     } else if (!s->returns) {
         call_end(call, -ENOTCONN, FATE_PLAIN);
+    } else if (call->remote && remote_locks_lost(call->remote)) {
+        call_end(call, -EBADFD, FATE_LOCKS);
     } else if (limit <= now) {
         call_end_late(call, now);
     } else {
@@ -109,7 +111,7 @@ void brick_resume(struct session *s, const struct remote *remote, int error)
         if (call_ready(call))
             call->go(call);
         else if (error && call->remote == remote)
-            call_end(call, error, FATE_CLOSED);
+            call_end(call, error, remote->locked ? FATE_LOCKS : FATE_CLOSED);
         else
             list_append(s, call);
     }

@@ -50,6 +50,7 @@ enum brick_fate {
     FATE_TRIES,   /* BRICK_TRIES */
     FATE_AWAY,    /* it waited for the brick */
     FATE_CLOSED,  /* its descriptor was lost, and cannot be opened again */
+    FATE_LOCKS,   /* its descriptor was lost, and is not opened again: there were locks on it */
 };
 
 /** What such a call has beside its rpc_call. The poster's memory, until done(). */

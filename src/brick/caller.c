@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PID_AT     8
 #define NGROUPS_AT 36
 
 /* umask(2) can only be read by changing it, which other threads would see. */
@@ -100,4 +101,17 @@ int caller_set_owner(struct caller *caller, const void *owner, size_t length)
     caller->length = (size_t)(p + 4 + wire_pad4(length) - caller->credential);
     wire_put32(caller->credential + 4, (uint32_t)caller->length - 8);
     return 0;
+}
+
+const uint8_t *caller_owner(const struct caller *caller, size_t *length)
+{
+    const uint8_t *p = caller->credential + NGROUPS_AT;
+    p += 4 + 4 * wire_get32(p);
+    *length = wire_get32(p);
+    return p + 4;
+}
+
+uint32_t caller_pid(const struct caller *caller)
+{
+    return wire_get32(caller->credential + PID_AT);
 }

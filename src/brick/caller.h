@@ -42,4 +42,9 @@ static inline uid_t caller_uid(const struct caller *caller)
  *  -EINVAL: longer than 91 bytes. */
 int caller_set_owner(struct caller *caller, const void *owner, size_t length);
 
+/** The lock owner, *length bytes. */
+const uint8_t *caller_owner(const struct caller *caller, size_t *length);
+/** The process id that bricks are told. */
+uint32_t caller_pid(const struct caller *caller);
+
 #endif

@@ -103,7 +103,7 @@ static const struct fop_kind kinds[] = {
     KIND(ZEROFILL, zerofill, RPC_CRED_MTIME | RPC_CRED_ATIME, AGAIN),
     KIND(SEEK, seek, 0, AGAIN),
     KIND(COPY_FILE_RANGE, copy_file_range, SETS_FILE, AGAIN),
-    KIND(LK, lk, 0, NOT_TWICE),
+    KIND(LK, lk, 0, AGAIN), /* what it may have locked has gone with the connection */
     KIND(RELEASE, release, 0, DONE),
     KIND(UNLINK, unlink, SETS_NAME, NOT_TWICE),
     KIND(MKDIR, mkdir, SETS_ALL, NOT_TWICE),

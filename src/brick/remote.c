@@ -100,6 +100,10 @@ void remote_reopen(struct remote *r)
 {
     if (r->reopen)
         return;
+    if (r->locked) {
+        brick_resume(r->session, r, -EBADFD);
+        return;
+    }
     struct reopen *o = r->reopen = malloc(sizeof(*o));
     if (!o) {
         brick_resume(r->session, r, -ENOMEM);

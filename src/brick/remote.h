@@ -4,6 +4,9 @@
  *
  *   the session's generation:  0 ---- broken ---> 1 ---- broken ---> 2
  *   the descriptor's:          0 ---------------- 0 --- reopened --> 2: open
+ *
+ * Locks are lost with it too, for others to take. What was locked is not opened again, so that its
+ * calls fail, as with GlusterFS's option client.strict-locks.
  */
 #ifndef BRICK_REMOTE_H
 #define BRICK_REMOTE_H
@@ -18,6 +21,8 @@ struct remote {
     unsigned generation; /* of the session, that fd is of */
     uint32_t flags;      /* to open it again with */
     bool directory;
+    bool locked;           /* there are locks on it, of any owner */
+    unsigned lock_changes; /* locks granted on it */
     uint8_t gfid[16];
     const struct caller *caller; /* for whom it is open; lives as long as this */
     struct reopen *reopen;       /* being opened again */
@@ -35,6 +40,12 @@ void remote_close(struct remote *r);
 static inline bool remote_is_open(const struct remote *r)
 {
     return r->generation == r->session->generation;
+}
+
+/** Whether there were locks on it when its session was lost. */
+static inline bool remote_locks_lost(const struct remote *r)
+{
+    return r->locked && !remote_is_open(r);
 }
 
 /** Opens it again, unless that is under way already; then calls on it go, or end. */

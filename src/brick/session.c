@@ -421,6 +421,11 @@ void session_text(struct errtext *why, struct session *s, const struct rpc_call 
         errtext_set(why, error,
                     "%s: %s: it was open when the connection broke, and cannot be opened again: %s",
                     what, s->label, errtext_errno(error));
+    else if (fate == FATE_LOCKS)
+        errtext_set(why, error,
+                    "%s: %s: there were locks on it when the connection broke, which took them; it "
+                    "is to be closed",
+                    what, s->label);
     else if (call->lost || (call->error && s->state == SESSION_DOWN))
         errtext_set(why, error, "%s: %s", what, s->why.text);
     else

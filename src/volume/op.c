@@ -19,6 +19,7 @@ void op_init(struct op *op, struct gzc_volume *user)
     op->finished = false;
     op->settle = NULL;
     op->handle = NULL;
+    op->give_up = NULL;
     op->span.order = NULL;
 }
 
@@ -151,6 +152,10 @@ static void cancel_run(struct task *task)
         turn_give_up(op, -ECANCELED);
         return;
     }
+    if (op->give_up) {
+        op->give_up(op, -ECANCELED);
+        return;
+    }
     rpc_cancel(&v->engine, op);
     for (size_t i = 0; i < v->topology.nbricks; i++)
         brick_cancel(v->sessions[i], op);
@@ -174,7 +179,8 @@ void op_begin(struct op *op, void (*start)(struct op *op))
 {
     struct engine *e = &op->volume->engine;
     e->now = clock_coarse();
-    op->context.deadline += e->now;
+    if (op->context.deadline != CLOCK_NEVER)
+        op->context.deadline += e->now;
     start(op);
 }
 

@@ -34,6 +34,8 @@ struct op {
     /** Hands the results over and frees what the operation holds, when it is complete. Or NULL. */
     void (*settle)(struct op *op);
     struct handle *handle; /* that it is an operation on, or NULL */
+    /** Ends it early in its own way, with @p error. NULL: its calls are cancelled. By the leader. */
+    void (*give_up)(struct op *op, int error);
     struct task cancel;
     /* Only while it waits for its turn among the transfers of its file: */
     struct span span;
@@ -41,7 +43,7 @@ struct op {
 };
 
 /** Prepares an operation for the handle @p user. context.deadline is how long it may take, until it
- * is started: the volume's time-out. No lock needed. */
+ * is started: the volume's time-out; or CLOCK_NEVER. No lock needed. */
 void op_init(struct op *op, struct gzc_volume *user);
 
 /** Where to put the text of a failure; NULL, for which errtext_set() has a sense: no memory. */
