@@ -3,6 +3,7 @@
 # shellcheck disable=SC2016,SC2094,SC2317 # some strings are evaluated; functions are called by name
 set -uo pipefail
 export LC_ALL=C
+here=$(realpath "$(dirname "$0")")
 gzc=$GZC_BUILD/gzc
 top=$(mktemp -d "${TMPDIR:-/tmp}/gzc-tool.XXXXXX")
 trap 'rm -rf "$top"' EXIT
@@ -110,7 +111,7 @@ at_end() {
     ((${#jobs[@]})) && kill -KILL "${jobs[@]}" 2>/dev/null
 }
 
-for file in "$(dirname "$0")"/tool/*.sh; do
+for file in "$here"/tool/*.sh; do
     # shellcheck source=/dev/null
     . "$file"
 done

@@ -4,182 +4,200 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <stdio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-static int local_error(struct end *e)
+/* What a system call returned, as the job's outcome. */
+static void did(struct job *job, ssize_t result)
 {
-    return reason_set(&e->why, -errno, "");
-}
-
-static int volume_error(struct end *e, int error)
-{
-    return reason_volume(&e->why, error, e->target->volume);
+    job_did(job, result < 0 ? -errno : result);
 }
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
-static int remote_open_source(struct end *e)
-{
-    /* By name first: opening a FIFO or a device would open it on the brick's host. */
-    struct stat st;
-    int rc = gzc_stat(e->target->volume, e->path, &st);
-    if (rc < 0)
-        return volume_error(e, rc);
-    if (S_ISDIR(st.st_mode))
-        return reason_set(&e->why, -EISDIR, "");
-    if (!S_ISREG(st.st_mode))
-        return reason_set(&e->why, -EINVAL, "not a regular file");
-    rc = gzc_open(e->target->volume, e->path, O_RDONLY, 0, &e->file);
-    if (rc < 0)
-        return volume_error(e, rc);
-    e->size = (uint64_t)st.st_size;
-    e->mode = st.st_mode & 0777;
-    return 0;
-}
-
-static int local_open_source(struct end *e)
+static bool is_stream(int fd)
 {
     struct stat st;
-    e->fd = e->path ? open(e->path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    if (e->fd < 0)
-        return local_error(e);
-    int rc = fstat(e->fd, &st) < 0 ? local_error(e)
-             : S_ISDIR(st.st_mode) ? reason_set(&e->why, -EISDIR, "")
-                                   : 0;
-    if (rc < 0) {
-        end_close(e);
-        return rc;
-    }
-    if (S_ISREG(st.st_mode))
-        e->size = (uint64_t)st.st_size;
-    e->mode = e->path ? st.st_mode & 0777 : 0666;
-    return 0;
+    return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
 }
 
-int end_open_source(struct end *e)
+static void open_local(struct end *e, struct job *job, int flags, mode_t mode)
 {
-    e->at = 0;
-    return e->target ? remote_open_source(e) : local_open_source(e);
+    e->fd = open(e->path, flags | O_CLOEXEC, mode);
+    e->stream = e->fd >= 0 && is_stream(e->fd);
+    did(job, e->fd < 0 ? -1 : 0);
 }
 
-static int remote_open_sink(struct end *e, mode_t mode)
+static void open_end(struct end *e, struct job *job, int flags, mode_t mode)
 {
-    gzc_volume *volume = e->target->volume;
-    int rc = gzc_open(volume, e->path, O_WRONLY | O_CREAT | O_EXCL, mode, &e->file);
-    e->created = rc == 0;
-    if (rc == -EEXIST) {
-        struct stat st;
-        rc = gzc_stat(volume, e->path, &st);
-        if (rc == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-            return reason_set(&e->why, -EINVAL, "not a regular file");
-        if (rc == 0)
-            rc = gzc_open(volume, e->path, O_WRONLY | O_TRUNC, 0, &e->file);
-    }
-    return rc < 0 ? volume_error(e, rc) : 0;
+    struct gzc_async how = job_async(job);
+    if (e->volume)
+        job_begun(job, gzc_open_async(e->volume, e->path, flags, mode, &e->file, &how));
+    else
+        open_local(e, job, flags, mode);
 }
 
-static int local_open_sink(struct end *e, mode_t mode)
+static void use_stream(struct end *e, struct job *job, int fd)
 {
-    if (!e->path) {
-        e->fd = STDOUT_FILENO;
-        return 0;
-    }
-    e->fd = open(e->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    e->created = e->fd >= 0;
-    if (e->fd < 0 && errno == EEXIST)
-        e->fd = open(e->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    return e->fd < 0 ? local_error(e) : 0;
+    e->fd = fd;
+    e->stream = true;
+    job_did(job, 0);
 }
 
-int end_open_sink(struct end *e, mode_t mode)
+void end_open_source(struct end *e, struct job *job)
 {
-    e->at = 0;
-    int rc = e->target ? remote_open_sink(e, mode) : local_open_sink(e, mode);
-    e->opened = rc == 0;
-    return rc;
+    if (e->path)
+        open_end(e, job, O_RDONLY, 0);
+    else
+        use_stream(e, job, STDIN_FILENO);
+}
+
+void end_create(struct end *e, struct job *job, mode_t mode)
+{
+    if (e->path)
+        open_end(e, job, O_WRONLY | O_CREAT | O_EXCL, mode);
+    else
+        use_stream(e, job, STDOUT_FILENO);
+}
+
+void end_overwrite(struct end *e, struct job *job)
+{
+    open_end(e, job, O_WRONLY | O_TRUNC, 0);
+}
+
+void end_stat(struct end *e, struct job *job, struct stat *st)
+{
+    struct gzc_async how = job_async(job);
+    if (e->volume)
+        job_begun(job, gzc_stat_async(e->volume, e->path, st, &how));
+    else
+        did(job, stat(e->path, st));
 }
 
 /* ---- read and write -------------------------------------------------------------------------- */
 
-ssize_t end_read(struct end *e, void *buffer, size_t size)
+static ssize_t read_local(struct end *e, char *buffer, size_t size, off_t offset)
 {
-    if (e->file) {
-        ssize_t n = gzc_pread(e->file, buffer, size, e->at);
-        if (n < 0)
-            return reason_file(&e->why, (int)n, e->file);
-        e->at += n;
-        return n;
-    }
     size_t done = 0;
     while (done < size) {
-        ssize_t n = read(e->fd, (char *)buffer + done, size - done);
+        ssize_t n = e->stream ? read(e->fd, buffer + done, size - done)
+                              : pread(e->fd, buffer + done, size - done, offset + (off_t)done);
         if (n == 0)
             break;
         if (n < 0 && (errno != EINTR || interrupted()))
-            return local_error(e);
+            return n;
         if (n > 0)
             done += (size_t)n;
     }
-    e->at += (off_t)done;
     return (ssize_t)done;
 }
 
-int end_write(struct end *e, const void *buffer, size_t size)
+static ssize_t write_local(struct end *e, const char *buffer, size_t size, off_t offset)
 {
-    for (size_t done = 0; done < size;) {
-        const char *from = (const char *)buffer + done;
-        ssize_t n = e->file ? gzc_pwrite(e->file, from, size - done, e->at)
-                            : write(e->fd, from, size - done);
-        if (n < 0 && e->file)
-            return reason_file(&e->why, (int)n, e->file);
-        if (n < 0 && (errno != EINTR || interrupted()))
-            return local_error(e);
-        if (n == 0)
-            return reason_set(&e->why, -EIO, "nothing was written");
-        if (n > 0) {
-            done += (size_t)n;
-            e->at += n;
-        }
+    ssize_t n;
+    do {
+        n = e->stream ? write(e->fd, buffer, size) : pwrite(e->fd, buffer, size, offset);
+    } while (n < 0 && errno == EINTR && !interrupted());
+    return n;
+}
+
+void end_read(struct end *e, struct job *job, void *buffer, size_t size, off_t offset)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_pread_async(e->file, buffer, size, offset, &how));
+    else
+        did(job, read_local(e, buffer, size, offset));
+}
+
+void end_write(struct end *e, struct job *job, const void *buffer, size_t size, off_t offset)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_pwrite_async(e->file, buffer, size, offset, &how));
+    else
+        did(job, write_local(e, buffer, size, offset));
+}
+
+void end_seek(struct end *e, struct job *job, off_t offset, int whence)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_lseek_async(e->file, offset, whence, &how));
+    else
+        did(job, lseek(e->fd, offset, whence));
+}
+
+void end_truncate(struct end *e, struct job *job, off_t size)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_ftruncate_async(e->file, size, &how));
+    else
+        did(job, ftruncate(e->fd, size));
+}
+
+void end_sync(struct end *e, struct job *job)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file) {
+        job_begun(job, gzc_fsync_async(e->file, &how));
+        return;
     }
-    return 0;
+    did(job, fsync(e->fd));
+    posix_fadvise(e->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+void end_list_xattrs(struct end *e, struct job *job, char *list, size_t size)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_flistxattr_async(e->file, list, size, &how));
+    else
+        did(job, flistxattr(e->fd, list, size));
+}
+
+void end_chown(struct end *e, struct job *job, uid_t uid, gid_t gid)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_fchown_async(e->file, uid, gid, &how));
+    else
+        did(job, fchown(e->fd, uid, gid));
+}
+
+void end_chmod(struct end *e, struct job *job, mode_t mode)
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_fchmod_async(e->file, mode, &how));
+    else
+        did(job, fchmod(e->fd, mode));
+}
+
+void end_utimens(struct end *e, struct job *job, const struct timespec times[2])
+{
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_futimens_async(e->file, times, &how));
+    else
+        did(job, futimens(e->fd, times));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-int end_sync(struct end *e)
+void end_close(struct end *e, struct job *job)
 {
-    if (e->file) {
-        int rc = gzc_fsync(e->file);
-        return rc < 0 ? reason_file(&e->why, rc, e->file) : 0;
-    }
-    if (fsync(e->fd) < 0)
-        return local_error(e);
-    posix_fadvise(e->fd, 0, 0, POSIX_FADV_DONTNEED);
-    return 0;
-}
-
-int end_close(struct end *e)
-{
-    int rc = 0;
-    if (e->file) {
-        rc = gzc_close(e->file);
-        if (rc < 0)
-            volume_error(e, rc);
-    } else if (e->path && e->fd >= 0 && close(e->fd) < 0) {
-        rc = local_error(e);
-    }
+    struct gzc_async how = job_async(job);
+    if (e->file)
+        job_begun(job, gzc_close_async(e->file, &how));
+    else if (e->path && !e->volume && e->fd >= 0)
+        did(job, close(e->fd));
     e->file = NULL;
     e->fd = -1;
-    return rc;
-}
-
-static bool remote_truncate(struct end *e)
-{
-    gzc_file *file;
-    return gzc_open(e->target->volume, e->path, O_WRONLY | O_TRUNC, 0, &file) == 0 &&
-           gzc_close(file) == 0;
 }
 
 const char *end_discard(struct end *e)
@@ -188,12 +206,12 @@ const char *end_discard(struct end *e)
     if (!e->opened || !e->path)
         return "";
     if (e->created) {
-        int rc = e->target ? gzc_unlink(e->target->volume, e->path) : unlink(e->path);
+        int rc = e->volume ? gzc_unlink(e->volume, e->path) : unlink(e->path);
         return rc == 0 ? "; the file has been removed" : "; AN INCOMPLETE FILE REMAINS";
     }
-    if (!e->target && stat(e->path, &st) == 0 && !S_ISREG(st.st_mode))
+    if (!e->volume && stat(e->path, &st) == 0 && !S_ISREG(st.st_mode))
         return "";
-    bool emptied = e->target ? remote_truncate(e) : truncate(e->path, 0) == 0;
-    return emptied ? "; the file, which existed before, is empty now"
+    int rc = e->volume ? gzc_truncate(e->volume, e->path, 0) : truncate(e->path, 0);
+    return rc == 0 ? "; the file, which existed before, is empty now"
                    : "; AN INCOMPLETE FILE REMAINS";
 }

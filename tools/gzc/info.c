@@ -185,6 +185,6 @@ int command_info(int argc, char **argv)
     } else {
         print(&target);
     }
-    target_unmount(&target);
+    target_free(&target);
     return EXIT_SUCCESS;
 }

@@ -2,9 +2,11 @@
 #include "args.h"
 #include "command.h"
 #include "json.h"
+#include "list.h"
 #include "message.h"
 #include "target.h"
 #include "text.h"
+#include "uri.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -16,49 +18,12 @@
 #include <unistd.h>
 
 struct options {
-    bool all, details;
+    bool all, details, self, slash;
     json_t *results; /* NULL without --json */
     struct args args;
 };
 
-struct entry {
-    char *name;
-    struct stat st; /* if details are wanted */
-};
-
-struct list {
-    struct entry *entries;
-    size_t count, room;
-};
-
 /* ---- read ------------------------------------------------------------------------------------ */
-
-static void list_add(struct list *list, const struct gzc_dirent *e)
-{
-    if (list->count == list->room) {
-        list->room = list->room ? list->room * 2 : 64;
-        list->entries = need(reallocarray(list->entries, list->room, sizeof(*list->entries)));
-    }
-    struct entry *entry = &list->entries[list->count++];
-    *entry = (struct entry){.name = need(strdup(e->name))};
-    if (e->has_stat)
-        entry->st = e->st;
-}
-
-static void list_free(struct list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->entries[i].name);
-    free(list->entries);
-}
-
-/* As the locale sorts; names that it takes for equal by their bytes. */
-static int compare(const void *a, const void *b)
-{
-    const struct entry *left = a, *right = b;
-    int order = strcoll(left->name, right->name);
-    return order ? order : strcmp(left->name, right->name);
-}
 
 /* The attributes of an entry that came without. One that has gone since is none any more. */
 static int list_stat(struct list *list, const struct target *t, const char *name)
@@ -84,8 +49,8 @@ static int list_read(struct list *list, const struct target *t, const struct opt
     while ((rc = gzc_readdir(dir, &e)) > 0) {
         if (e.name[0] == '.' && !o->all)
             continue;
-        list_add(list, &e);
-        if (!e.has_stat && (o->details || o->results))
+        list_add(list, e.name, e.has_stat ? &e.st : NULL);
+        if (!e.has_stat && (o->details || o->results || o->slash))
             status |= list_stat(list, t, e.name);
     }
     if (rc < 0) {
@@ -93,9 +58,29 @@ static int list_read(struct list *list, const struct target *t, const struct opt
         status = complain(t->uri, "%s", why.text);
     }
     gzc_closedir(dir);
-    if (list->count)
-        qsort(list->entries, list->count, sizeof(*list->entries), compare);
+    list_sort(list);
     return status;
+}
+
+/* The text with a slash at @p at. Memory of the caller's. */
+static char *with_slash(const char *text, size_t at)
+{
+    char *out = need(malloc(strlen(text) + 2));
+    sprintf(out, "%.*s/%s", (int)at, text, text + at);
+    return out;
+}
+
+/* Puts a slash behind the names of directories. */
+static void list_slashes(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct list_entry *e = &list->entries[i];
+        if (!S_ISDIR(e->st.st_mode))
+            continue;
+        char *name = with_slash(e->name, strlen(e->name));
+        free(e->name);
+        e->name = name;
+    }
 }
 
 /* ---- print ----------------------------------------------------------------------------------- */
@@ -166,7 +151,7 @@ static void print_details(const struct list *list)
         widen(&size, cells.size);
     }
     for (size_t i = 0; i < list->count; i++) {
-        const struct entry *e = &list->entries[i];
+        const struct list_entry *e = &list->entries[i];
         char mode[11], time[64];
         cells_of(&cells, &e->st);
         text_mode(mode, e->st.st_mode);
@@ -195,7 +180,7 @@ static void report(const struct target *t, const struct stat *st, const struct l
     json_set_bytes(result, "uri", t->uri);
     json_set_bytes(result, "path", t->path);
     json_set_stat(result, st);
-    if (S_ISDIR(st->st_mode)) {
+    if (list) {
         json_t *entries = need(json_array());
         for (size_t i = 0; i < list->count; i++) {
             json_t *entry = need(json_object());
@@ -220,37 +205,36 @@ static int attributes(const struct target *t, bool details, struct stat *st)
     return rc == -ENOENT || rc == -ELOOP ? gzc_lstat(t->volume, t->path, st) : rc;
 }
 
-static int show(int index, const struct options *o)
+static int show(const struct target *t, bool first, bool heading, const struct options *o)
 {
-    struct target target;
     struct list list = {0};
-    struct entry self = {.name = o->args.at[index]};
+    struct list_entry self = {.name = t->uri};
     int status = EXIT_SUCCESS;
-    if (!target_mount(&target, self.name))
-        return EXIT_FAILURE;
-    int rc = attributes(&target, o->details, &self.st);
-    if (rc < 0) {
-        status = target_complain(&target, rc);
-        target_unmount(&target);
-        return status;
-    }
-    bool directory = S_ISDIR(self.st.st_mode);
+    int rc = attributes(t, o->details || o->self, &self.st);
+    if (rc < 0)
+        return target_complain(t, rc);
+    bool directory = S_ISDIR(self.st.st_mode) && !o->self;
     if (directory)
-        status = list_read(&list, &target, o);
+        status = list_read(&list, t, o);
+    if (o->slash && !o->results)
+        list_slashes(&list);
     if (o->results) {
-        report(&target, &self.st, &list, o);
+        report(t, &self.st, directory ? &list : NULL, o);
     } else if (!directory) {
+        if (o->slash && S_ISDIR(self.st.st_mode))
+            self.name = with_slash(t->uri, uri_parts(t->uri).options);
         print(&(struct list){&self, 1, 1}, o);
+        if (self.name != t->uri)
+            free(self.name);
     } else {
-        if (o->args.count > 1) {
-            fputs(index ? "\n" : "", stdout);
-            text_name(self.name);
+        if (heading) {
+            fputs(first ? "" : "\n", stdout);
+            text_name(t->uri);
             fputs(":\n", stdout);
         }
         print(&list, o);
     }
     list_free(&list);
-    target_unmount(&target);
     return status;
 }
 
@@ -264,8 +248,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'a':
         o->all = true;
         return 0;
+    case 'd':
+        o->self = true;
+        return 0;
     case 'l':
         o->details = true;
+        return 0;
+    case 'p':
+        o->slash = true;
         return 0;
     case KEY_JSON:
         if (!o->results)
@@ -280,7 +270,9 @@ int command_ls(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"all", 'a', NULL, 0, "names that begin with a dot too", 0},
+        {"directory", 'd', NULL, 0, "directories themselves, not what is in them", 0},
         {"long", 'l', NULL, 0, "mode, links, owner, group, size and time of modification", 0},
+        {NULL, 'p', NULL, 0, "a slash behind the names of directories", 0},
         {"json", KEY_JSON, NULL, 0, "print a JSON document", 0},
         {0},
     };
@@ -288,9 +280,11 @@ int command_ls(int argc, char **argv)
         .options = options, .parser = parse, .args_doc = "URI...", .doc = "Lists directories."};
     struct options o = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    int status = EXIT_SUCCESS;
-    for (int i = 0; i < o.args.count; i++)
-        status |= show(i, &o);
+    struct targets targets = {0};
+    int status = targets_expand(&targets, &o.args, false);
+    for (size_t i = 0; i < targets.count; i++)
+        status |= show(&targets.at[i], i == 0, o.args.count > 1 || targets.count > 1, &o);
+    targets_free(&targets);
     if (o.results)
         json_print(o.results);
     return status;

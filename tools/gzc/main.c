@@ -1,6 +1,7 @@
 /* gzc: files of GlusterFS volumes at the prompt. */
 #include "command.h"
 #include "message.h"
+#include "target.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -18,15 +19,27 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"cat", "write files to the standard output", command_cat},
+    {"chmod", "change permissions", command_chmod},
+    {"chown", "change owners", command_chown},
+    {"cp", "copy files and directories", command_cp},
+    {"df", "show how much space a volume has", command_df},
+    {"du", "show how much space directories take", command_du},
+    {"find", "find files", command_find},
     {"get", "copy files from a volume", command_get},
     {"info", "show a volume's bricks, options and counters", command_info},
+    {"ln", "make links", command_ln},
     {"ls", "list directories", command_ls},
     {"mkdir", "make directories", command_mkdir},
+    {"mv", "move or rename", command_mv},
     {"ping", "measure the round-trip time to the bricks", command_ping},
     {"put", "copy files to a volume", command_put},
     {"rm", "remove files", command_rm},
     {"rmdir", "remove empty directories", command_rmdir},
     {"stat", "show attributes", command_stat},
+    {"touch", "set times, make empty files", command_touch},
+    {"tree", "show directories as a tree", command_tree},
+    {"truncate", "set the size of files", command_truncate},
+    {"xattr", "show and change extended attributes", command_xattr},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -55,7 +68,7 @@ static char *help(int key, const char *text, void *input)
     FILE *f = need(open_memstream(&out, &size));
     fputs("Commands:\n\n", f);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(f, "  %-6s %s\n", commands[i].name, commands[i].summary);
+        fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`gzc COMMAND --help' tells the options of a command; gzc(1) tells the rest.\n"
           "A URI is gluster://SERVER/VOLUME/PATH, or another form that gzc(1) lists.",
           f);
@@ -135,5 +148,7 @@ int main(int argc, char **argv)
     snprintf(name, sizeof(name), "gzc %s", choice.command->name);
     argv[0] = name;
     message_command(choice.command->name);
-    return close_output(choice.command->run(argc, argv));
+    int status = choice.command->run(argc, argv);
+    volumes_unmount();
+    return close_output(status);
 }

@@ -198,6 +198,6 @@ int command_ping(int argc, char **argv)
     if (!target_mount(&target, o.args.at[0]))
         return EXIT_FAILURE;
     int status = run(&target, &o);
-    target_unmount(&target);
+    target_free(&target);
     return status;
 }

@@ -43,26 +43,23 @@ static void print(const char *uri, const struct stat *st)
     print_time("Change", &st->st_ctim);
 }
 
-static int show(const char *uri, const struct options *o)
+static int show(const struct target *t, void *arg)
 {
-    struct target target;
+    const struct options *o = arg;
     struct stat st;
-    if (!target_mount(&target, uri))
-        return EXIT_FAILURE;
-    int rc = o->follow ? gzc_stat(target.volume, target.path, &st)
-                       : gzc_lstat(target.volume, target.path, &st);
-    int status = rc < 0 ? target_complain(&target, rc) : EXIT_SUCCESS;
-    if (rc == 0 && o->results) {
+    int rc = target_stat(t, o->follow, &st);
+    if (rc < 0)
+        return target_complain(t, rc);
+    if (o->results) {
         json_t *result = need(json_object());
-        json_set_bytes(result, "uri", uri);
-        json_set_bytes(result, "path", target.path);
+        json_set_bytes(result, "uri", t->uri);
+        json_set_bytes(result, "path", t->path);
         json_set_stat(result, &st);
         json_array_append_new(o->results, result);
-    } else if (rc == 0) {
-        print(uri, &st);
+    } else {
+        print(t->uri, &st);
     }
-    target_unmount(&target);
-    return status;
+    return EXIT_SUCCESS;
 }
 
 enum { KEY_JSON = 256 };
@@ -95,9 +92,7 @@ int command_stat(int argc, char **argv)
         .options = options, .parser = parse, .args_doc = "URI...", .doc = "Shows attributes."};
     struct options o = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    int status = EXIT_SUCCESS;
-    for (int i = 0; i < o.args.count; i++)
-        status |= show(o.args.at[i], &o);
+    int status = targets_each(&o.args, show, &o);
     if (o.results)
         json_print(o.results);
     return status;

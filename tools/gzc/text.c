@@ -1,8 +1,10 @@
 #include "text.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <grp.h>
+#include <math.h>
 #include <pwd.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -78,6 +80,34 @@ void text_bytes(char out[16], double bytes)
         i++;
     }
     snprintf(out, 16, "%.*f %s", i ? 1 : 0, bytes, units[i]);
+}
+
+void text_human(char out[16], uint64_t bytes)
+{
+    double n = (double)bytes;
+    size_t i = 0;
+    for (; n >= 1024; i++)
+        n /= 1024;
+    double tenths = ceil(n * 10) / 10;
+    if (i && tenths < 10)
+        snprintf(out, 16, "%.1f%c", tenths, " KMGTPE"[i]);
+    else
+        snprintf(out, 16, "%.0f%.1s", ceil(n), " KMGTPE" + i + (i == 0 ? 7 : 0));
+}
+
+bool text_parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGTPE";
+    char *end;
+    errno = 0;
+    *bytes = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || errno)
+        return false;
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    for (long i = 0; unit && i <= unit - units; i++)
+        if (__builtin_mul_overflow(*bytes, UINT64_C(1024), bytes))
+            return false;
+    return !end[unit != NULL];
 }
 
 static char type_letter(mode_t mode)

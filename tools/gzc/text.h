@@ -3,6 +3,7 @@
 #define GZC_TEXT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -27,6 +28,13 @@ int text_width(int fd);
 
 /** Writes a number of bytes for people, e.g. "1.5 GiB". */
 void text_bytes(char out[16], double bytes);
+
+/** The same as df and du write it: rounded up, one letter, e.g. "1.5G". */
+void text_human(char out[16], uint64_t bytes);
+
+/** Reads digits with one of K, M, G, T, P, E, powers of 1024, or nothing behind them. @return false
+ *  if @p text is something else, or more than 64 bits. */
+bool text_parse_bytes(const char *text, uint64_t *bytes);
 
 /** Writes the file type and permissions as ls -l does, e.g. "drwxr-xr-x". */
 void text_mode(char out[11], mode_t mode);

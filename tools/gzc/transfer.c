@@ -1,286 +1,164 @@
 /* gzc cat, put and get. */
 #include "args.h"
 #include "command.h"
-#include "end.h"
+#include "copy.h"
 #include "interrupt.h"
 #include "json.h"
 #include "message.h"
-#include "progress.h"
 #include "target.h"
 #include "text.h"
+#include "uri.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK   (4UL << 20)
-#define SUM_HEX 64 /* digits of a SHA-256 sum */
-
 struct options {
     bool get, verify, progress;
-    json_t *results; /* NULL without --json */
+    bool sink_failed; /* there is no use in going on */
+    json_t *results;  /* NULL without --json */
     struct args args;
 };
 
-/* What several files are copied to, or one. */
+/* What several files are copied to, or one. A path of NULL is the standard output. */
 struct place {
-    const char *name;            /* as on the command line */
-    const struct target *target; /* NULL: local */
-    const char *path;            /* NULL: the standard output */
-    bool directory;              /* the copies go into it, by the names of their sources */
+    struct target target;
+    bool directory; /* the copies go into it, by the names of their sources */
 };
-
-/* Page aligned, for the sake of the kernel's copying; made once. */
-static char *chunk(void)
-{
-    static char *memory;
-    if (!memory)
-        memory = need(aligned_alloc(4096, CHUNK));
-    return memory;
-}
 
 /* ---- one file -------------------------------------------------------------------------------- */
 
-/* Reads @p from to its end, into @p to and @p digest if they are not NULL. @return 0; -errno, with
- * *failed set to the end that is at fault. */
-static int copy(struct end *from, struct end *to, EVP_MD_CTX *digest, struct progress *progress,
-                struct end **failed)
-{
-    ssize_t n;
-    do {
-        *failed = from;
-        n = interrupted() ? -EINTR : end_read(from, chunk(), CHUNK);
-        if (n < 0)
-            return (int)n;
-        if (digest)
-            EVP_DigestUpdate(digest, chunk(), (size_t)n);
-        *failed = to;
-        int rc = to ? end_write(to, chunk(), (size_t)n) : 0;
-        if (rc < 0)
-            return rc;
-        progress_update(progress, (uint64_t)from->at);
-    } while (n == CHUNK);
-    return 0;
-}
+struct outcome {
+    json_t *results;
+    enum copy_end end;
+    bool sink_failed;
+};
 
-static EVP_MD_CTX *digest_start(void)
-{
-    EVP_MD_CTX *digest = need(EVP_MD_CTX_new());
-    if (EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1)
-        exit(complain("SHA-256", "not available from libcrypto"));
-    return digest;
-}
-
-static void digest_end(EVP_MD_CTX *digest, char sum[SUM_HEX + 1])
-{
-    unsigned char raw[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    EVP_DigestFinal_ex(digest, raw, &length);
-    EVP_MD_CTX_free(digest);
-    for (unsigned i = 0; i < SUM_HEX / 2; i++)
-        sprintf(sum + 2 * i, "%02x", i < length ? raw[i] : 0);
-}
-
-/* Compares what is stored under the name of the closed sink @p to with @p expected. */
-static int verify(struct end *to, const char *expected, bool progress)
-{
-    struct end back = {.name = to->name, .target = to->target, .path = to->path}, *failed;
-    struct progress line;
-    char sum[SUM_HEX + 1];
-    int rc = end_open_source(&back);
-    if (rc == 0) {
-        EVP_MD_CTX *digest = digest_start();
-        progress_start(&line, progress, "verifying", back.size);
-        rc = copy(&back, NULL, digest, &line, &failed);
-        progress_end(&line, rc == 0);
-        digest_end(digest, sum);
-        end_close(&back);
-    }
-    if (rc < 0) {
-        to->why = back.why;
-        return rc;
-    }
-    if (strcmp(sum, expected) == 0)
-        return 0;
-    snprintf(to->why.text, sizeof(to->why.text),
-             "what was read back is not what was written: SHA-256 %s, not %s", sum, expected);
-    return -EBADMSG;
-}
-
-/* Everything between the opening of both ends and the closing of the source. */
-static int fill(struct end *from, struct end *to, const struct options *o, char *sum,
-                struct end **failed)
-{
-    struct progress line;
-    EVP_MD_CTX *digest = o->verify ? digest_start() : NULL;
-    char *label = path_base(from->path ? from->path : from->name);
-    progress_start(&line, o->progress, label, from->size);
-    int rc = copy(from, to, digest, &line, failed);
-    progress_end(&line, rc == 0);
-    free(label);
-    if (digest)
-        digest_end(digest, sum);
-    if (rc < 0) {
-        end_close(to);
-        return rc;
-    }
-    *failed = to;
-    rc = o->verify ? end_sync(to) : 0;
-    int closed = end_close(to);
-    if (rc == 0)
-        rc = closed;
-    if (rc == 0 && o->verify)
-        rc = verify(to, sum, o->progress);
-    return rc;
-}
-
-static void report(const struct options *o, const struct end *from, const struct end *to,
-                   const char *sum, uint64_t start)
+static void report(const struct copy *c, json_t *results)
 {
     json_t *result = need(json_object());
-    json_set_bytes(result, "source", from->name);
-    json_set_bytes(result, "target", to->name);
-    json_set_number(result, "bytes", (uint64_t)from->at);
-    double seconds = (double)(text_clock() - start) / 1e9;
+    json_set_bytes(result, "source", c->from.name);
+    json_set_bytes(result, "target", c->to.name);
+    json_set_number(result, "bytes", (uint64_t)c->length);
+    double seconds = (double)(text_clock() - c->start) / 1e9;
     json_object_set_new(result, "seconds", need(json_real(seconds)));
-    if (o->verify) {
-        json_set_bytes(result, "sha256", sum);
+    if (c->run->verify) {
+        json_set_bytes(result, "sha256", c->sum);
         json_object_set_new(result, "verified", json_true());
     }
-    json_array_append_new(o->results, result);
+    json_array_append_new(results, result);
 }
 
-/* Copies one file, and leaves no sink behind that looks complete and is not. */
-static int transfer(struct end *from, struct end *to, const struct options *o)
+static void over(struct copy *c)
 {
-    char sum[SUM_HEX + 1] = "";
-    uint64_t start = text_clock();
-    chunk();
-    if (end_open_source(from) < 0)
-        return complain(from->name, "%s", from->why.text);
-    bool file = to->path != NULL;
-    if (file)
+    struct outcome *outcome = c->arg;
+    outcome->end = c->end;
+    outcome->sink_failed = c->end == COPY_FAILED && c->at_fault == &c->to;
+    if (c->end == COPY_DONE && outcome->results)
+        report(c, outcome->results);
+}
+
+/* Attributes of a source: what is no file cannot be one. */
+static int source_stat(const struct target *t, struct stat *st)
+{
+    if (!t->path) {
+        if (fstat(STDIN_FILENO, st) < 0)
+            return complain(t->uri, "%s", strerror(errno));
+        st->st_mode = (st->st_mode & S_IFMT) | 0666;
+        return EXIT_SUCCESS;
+    }
+    int rc = target_stat(t, true, st);
+    if (rc < 0)
+        return target_complain(t, rc);
+    if (S_ISDIR(st->st_mode))
+        return complain(t->uri, "%s", strerror(EISDIR));
+    if (t->volume && !S_ISREG(st->st_mode))
+        return complain(t->uri, "%s (not a regular file)", strerror(EINVAL));
+    return EXIT_SUCCESS;
+}
+
+static struct end end_of(const struct target *t)
+{
+    return (struct end){.name = t->uri, .volume = t->volume, .path = t->path};
+}
+
+/* Copies one file, and leaves no copy behind that looks complete and is not. */
+static int transfer(const struct target *from, const struct target *to, struct options *o)
+{
+    struct copying run = {.verify = o->verify, .progress = o->progress};
+    struct outcome outcome = {.results = o->results};
+    struct end source = end_of(from), sink = end_of(to);
+    struct stat st;
+    if (source_stat(from, &st) != EXIT_SUCCESS)
+        return EXIT_FAILURE;
+    if (to->path)
         interrupt_catch();
-    struct end *failed = to;
-    int rc = end_open_sink(to, from->mode);
-    if (rc == 0)
-        rc = fill(from, to, o, sum, &failed);
-    end_close(from);
-    /* The end of a pipe may be there because the signal has killed the process at its other end,
-     * too: to be interrupted is a failure however far the copy has got. */
-    int status = EXIT_SUCCESS;
-    if (file && interrupted())
-        status = complain(to->name, "interrupted%s", end_discard(to));
-    else if (rc < 0)
-        status = complain(failed->name, "%s%s", failed->why.text, end_discard(to));
-    else if (o->results)
-        report(o, from, to, sum, start);
-    if (file) {
+    copy_start(&run, &source, &sink, &st, over, &outcome);
+    copies_wait(&run, 1);
+    if (to->path) {
         interrupt_release();
         interrupt_die();
     }
-    return status;
+    o->sink_failed = outcome.sink_failed;
+    return outcome.end == COPY_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- where it goes --------------------------------------------------------------------------- */
 
-/* Tells whether @p p, whose name and path are set, is a directory. If it is not, but was meant to
- * be, that is a failure. */
-static bool place_find(struct place *p, bool must)
-{
-    struct stat st;
-    struct reason why;
-    size_t length = strlen(p->path);
-    int rc = p->target                ? gzc_stat(p->target->volume, p->path, &st)
-             : stat(p->path, &st) < 0 ? -errno
-                                      : 0;
-    p->directory = rc == 0 && S_ISDIR(st.st_mode);
-    if (p->directory || !(must || (length && p->path[length - 1] == '/')))
-        return true;
-    if (rc == 0)
-        reason_set(&why, -ENOTDIR, "");
-    else if (p->target)
-        reason_volume(&why, rc, p->target->volume);
-    else
-        reason_set(&why, rc, "");
-    complain(p->name, "%s", why.text);
-    return false;
-}
-
 /* Copies @p from, whose file is called @p base, to where it belongs. */
-static int transfer_to(const struct place *p, struct end *from, const char *base,
-                       const struct options *o)
+static int transfer_to(const struct place *p, const struct target *from, struct options *o)
 {
-    struct end to = {.name = p->name, .target = p->target, .path = p->path};
-    char *path = NULL, *name = NULL;
-    if (p->directory) {
-        to.path = path = path_join(p->path, base);
-        to.name = name = p->target ? uri_join(p->name, base) : path_join(p->path, base);
-    }
+    if (!p->directory)
+        return transfer(from, &p->target, o);
+    char *base = path_base(from->path);
+    struct target to = target_in(&p->target, base);
     int status = transfer(from, &to, o);
-    free(path);
-    free(name);
-    return status;
-}
-
-static int put(const struct options *o)
-{
-    int sources = o->args.count - 1, status = EXIT_SUCCESS;
-    struct target target;
-    if (!target_mount(&target, o->args.at[sources]))
-        return EXIT_FAILURE;
-    struct place place = {.name = target.uri, .target = &target, .path = target.path};
-    if (!place_find(&place, sources > 1)) {
-        target_unmount(&target);
-        return EXIT_FAILURE;
-    }
-    for (int i = 0; i < sources; i++) {
-        struct end from = {.name = o->args.at[i], .path = o->args.at[i]};
-        if (strcmp(o->args.at[i], "-") == 0)
-            from = (struct end){.name = "standard input"};
-        if (!from.path && place.directory) {
-            status = complain(target.uri, "Is a directory, and standard input has no name");
-            continue;
-        }
-        char *base = path_base(o->args.at[i]);
-        status |= transfer_to(&place, &from, base, o);
-        free(base);
-    }
-    target_unmount(&target);
-    return status;
-}
-
-static int get_one(const char *uri, const struct place *place, const struct options *o)
-{
-    struct target target;
-    if (!target_mount(&target, uri))
-        return EXIT_FAILURE;
-    struct end from = {.name = uri, .target = &target, .path = target.path};
-    char *base = path_base(target.path);
-    int status = transfer_to(place, &from, base, o);
+    target_free(&to);
     free(base);
-    target_unmount(&target);
     return status;
 }
 
-static int get(const struct options *o)
+static int put(struct options *o)
 {
-    int sources = o->args.count - 1, status = EXIT_SUCCESS;
-    const char *local = o->args.at[sources];
-    struct place place = {.name = local, .path = local};
-    if (strcmp(local, "-") == 0)
-        place = (struct place){.name = "standard output"};
-    else if (!place_find(&place, sources > 1))
+    int last = o->args.count - 1, status = EXIT_SUCCESS;
+    struct place place;
+    if (!target_mount(&place.target, o->args.at[last]))
         return EXIT_FAILURE;
-    for (int i = 0; i < sources; i++)
-        status |= get_one(o->args.at[i], &place, o);
+    if (!target_directory(&place.target, last > 1, &place.directory))
+        return EXIT_FAILURE;
+    for (int i = 0; i < last; i++) {
+        struct target from = {.uri = o->args.at[i], .path = o->args.at[i]};
+        if (strcmp(o->args.at[i], "-") == 0)
+            from = (struct target){.uri = (char *)"standard input"};
+        if (!from.path && place.directory)
+            status = complain(place.target.uri, "Is a directory, and standard input has no name");
+        else
+            status |= transfer_to(&place, &from, o);
+    }
+    target_free(&place.target);
     return status;
 }
 
+static int get(struct options *o)
+{
+    int last = o->args.count - 1;
+    char *local = o->args.at[last];
+    struct place place = {.target = {.uri = local, .path = local}};
+    struct targets sources = {0};
+    int status = targets_expand(&sources, &(struct args){o->args.at, last}, false);
+    if (strcmp(local, "-") == 0)
+        place.target = (struct target){.uri = (char *)"standard output"};
+    else if (!target_directory(&place.target, last > 1 || sources.count > 1, &place.directory))
+        status = EXIT_FAILURE;
+    if (status == EXIT_SUCCESS || place.directory || !place.target.path)
+        for (size_t i = 0; i < sources.count; i++)
+            status |= transfer_to(&place, &sources.at[i], o);
+    targets_free(&sources);
+    return status;
+}
 /* ---- commands -------------------------------------------------------------------------------- */
 
 enum { KEY_JSON = 256, KEY_PROGRESS, KEY_VERIFY };
@@ -357,21 +235,15 @@ int command_get(int argc, char **argv)
     return status;
 }
 
+static int cat(const struct target *t, void *arg)
+{
+    const struct target out = {.uri = (char *)"standard output"};
+    struct options *o = arg;
+    return o->sink_failed ? EXIT_FAILURE : transfer(t, &out, o);
+}
+
 int command_cat(int argc, char **argv)
 {
     struct args args = args_uris(argc, argv, "Writes files to the standard output.");
-    const struct options o = {0};
-    struct end out = {.name = "standard output"};
-    int status = EXIT_SUCCESS;
-    for (int i = 0; i < args.count && !out.why.text[0]; i++) {
-        struct target target;
-        if (!target_mount(&target, args.at[i])) {
-            status = EXIT_FAILURE;
-            continue;
-        }
-        struct end from = {.name = target.uri, .target = &target, .path = target.path};
-        status |= transfer(&from, &out, &o);
-        target_unmount(&target);
-    }
-    return status;
+    return targets_each(&args, cat, &(struct options){0});
 }

@@ -29,25 +29,31 @@ static int large_file_again(const char *shim, int fd, size_t size)
            ++calls == 2;
 }
 
-ssize_t write(int fd, const void *buffer, size_t size)
+ssize_t pwrite64(int fd, const void *buffer, size_t size, off64_t offset)
 {
-    ssize_t (*next)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
     if (large_file_again("enospc", fd, size)) {
         errno = ENOSPC;
         return -1;
     }
     if (large_file_again("interrupt", fd, size))
         raise(SIGINT);
-    return next(fd, buffer, size);
+    return next(fd, buffer, size, offset);
+}
+
+ssize_t pread64(int fd, void *buffer, size_t size, off64_t offset)
+{
+    ssize_t (*next)(int, void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pread64");
+    if (large_file_again("eio", fd, size)) {
+        errno = EIO;
+        return -1;
+    }
+    return next(fd, buffer, size, offset);
 }
 
 ssize_t read(int fd, void *buffer, size_t size)
 {
     ssize_t (*next)(int, void *, size_t) = dlsym(RTLD_NEXT, "read");
-    if (large_file_again("eio", fd, size)) {
-        errno = EIO;
-        return -1;
-    }
     ssize_t n = next(fd, buffer, size);
     if (n == 0 && fd == 0 && is_chosen("hangup"))
         raise(SIGINT);

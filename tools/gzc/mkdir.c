@@ -1,7 +1,8 @@
-/* gzc rm, mkdir and rmdir. */
+/* gzc mkdir. */
 #include "args.h"
 #include "command.h"
 #include "message.h"
+#include "mode.h"
 #include "target.h"
 
 #include <errno.h>
@@ -10,63 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- rm, rmdir ------------------------------------------------------------------------------- */
-
-static int each(const struct args *args, int (*call)(gzc_volume *, const char *), bool force)
-{
-    int status = EXIT_SUCCESS;
-    for (int i = 0; i < args->count; i++) {
-        struct target target;
-        if (!target_mount(&target, args->at[i])) {
-            status = EXIT_FAILURE;
-            continue;
-        }
-        int rc = call(target.volume, target.path);
-        if (rc < 0 && !(force && rc == -ENOENT))
-            status = target_complain(&target, rc);
-        target_unmount(&target);
-    }
-    return status;
-}
-
-struct rm_options {
-    bool force;
-    struct args args;
-};
-
-static error_t parse_rm(int key, char *arg, struct argp_state *state)
-{
-    struct rm_options *o = state->input;
-    (void)arg;
-    if (key != 'f')
-        return args_key(key, state, &o->args, 1);
-    o->force = true;
-    return 0;
-}
-
-int command_rm(int argc, char **argv)
-{
-    static const struct argp_option options[] = {
-        {"force", 'f', NULL, 0, "take it for success if a file is not there", 0},
-        {0},
-    };
-    static const struct argp argp = {
-        .options = options, .parser = parse_rm, .args_doc = "URI...", .doc = "Removes files."};
-    struct rm_options o = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
-    return each(&o.args, gzc_unlink, o.force);
-}
-
-int command_rmdir(int argc, char **argv)
-{
-    struct args args = args_uris(argc, argv, "Removes empty directories.");
-    return each(&args, gzc_rmdir, false);
-}
-
-/* ---- mkdir ----------------------------------------------------------------------------------- */
-
 struct mkdir_options {
     bool parents, exactly;
+    struct mode_change change;
     mode_t mode, parent_mode;
     struct args args;
 };
@@ -108,21 +55,17 @@ static int make(const char *uri, const struct mkdir_options *o)
     bool there = rc == -EEXIST && o->parents && gzc_stat(target.volume, target.path, &st) == 0 &&
                  S_ISDIR(st.st_mode);
     int status = rc < 0 && !there ? target_complain(&target, rc) : EXIT_SUCCESS;
-    target_unmount(&target);
+    target_free(&target);
     return status;
 }
 
 static error_t parse_mkdir(int key, char *arg, struct argp_state *state)
 {
     struct mkdir_options *o = state->input;
-    char *end;
-    unsigned long mode;
     switch (key) {
     case 'm':
-        mode = strtoul(arg, &end, 8);
-        if (!*arg || strspn(arg, "01234567") != strlen(arg) || mode > 07777)
-            argp_error(state, "'%s' is not a mode: octal digits, at most 7777", arg);
-        o->mode = (mode_t)mode;
+        if (!mode_parse(&o->change, arg))
+            argp_error(state, "'%s' is not a mode", arg);
         o->exactly = true;
         return 0;
     case 'p':
@@ -136,7 +79,8 @@ static error_t parse_mkdir(int key, char *arg, struct argp_state *state)
 int command_mkdir(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"mode", 'm', "MODE", 0, "permission bits in octal; the umask does not count", 0},
+        {"mode", 'm', "MODE", 0, "permission bits, as chmod takes them; the umask does not count",
+         0},
         {"parents", 'p', NULL, 0, "make missing directories on the way, take existing ones", 0},
         {0},
     };
@@ -150,8 +94,7 @@ int command_mkdir(int argc, char **argv)
         /* A mount takes the umask over. Not every directory is to obey it: --mode means exactly
          * that mode, and in a parent, whatever the umask, there must be room for its child. */
         mode_t mask = umask(0);
-        if (!o.exactly)
-            o.mode &= ~mask;
+        o.mode = o.exactly ? mode_changed(&o.change, 0777, true, mask) : 0777 & ~mask;
         o.parent_mode = (0777 & ~mask) | S_IWUSR | S_IXUSR;
     }
     int status = EXIT_SUCCESS;
