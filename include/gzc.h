@@ -299,10 +299,14 @@ GZC_API int gzc_zerofill(gzc_file *file, off_t offset, off_t length);
 GZC_API int gzc_fallocate(gzc_file *file, int mode, off_t offset, off_t length);
 /**
  * Copies between two files, or within one if the ranges do not overlap. The brick does it by itself
- * if both are on the same brick of one mount; otherwise the bytes are read and written.
+ * if both are on the same brick of one mount, and it can; otherwise the bytes are read and written,
+ * which the counters tell as staged. Between two mounts the asynchronous form gives -EXDEV. It is a
+ * read of the one range and a write of the other, see gzc_pwritev_async(). A failure's text is on
+ * @p out.
  * @param count  is cut to 1 GiB.
  * @return the bytes copied: less than asked for at the end of @p in, or when a failure came after
- *         some had been copied; or -EINVAL (ranges overlap), -EBADF, ...
+ *         some had been copied; or -EINVAL (ranges overlap, negative offset), -EBADF (also: @p out
+ *         was opened with O_APPEND), -EISDIR, -EOVERFLOW, ...
  */
 GZC_API ssize_t gzc_copy_file_range(gzc_file *in, off_t in_offset, gzc_file *out, off_t out_offset,
                                     size_t count);

@@ -169,14 +169,23 @@ static void fop_over(struct rpc_call *rpc)
     fop->done(fop);
 }
 
-/* The arguments of a call on a descriptor begin with gfid and fd. */
+/* The arguments of a call on a descriptor begin with gfid and fd; those of one on two with both
+ * gfids and both fds. */
 static void fop_go(struct brick_call *brick)
 {
     struct fop *fop = fop_of(brick);
-    const struct remote *remote = brick->remote;
-    if (remote)
-        wire_put64(brick->rpc->message.head + fop->call.arguments_at + GF_GFID_BYTES,
-                   (uint64_t)remote->fd);
+    uint8_t *arguments = brick->rpc->message.head + fop->call.arguments_at;
+    if (fop->target) {
+        brick->remote = remote_is_open(fop->source) ? fop->target : fop->source;
+        if (!remote_is_open(brick->remote)) {
+            brick_wait(brick);
+            return;
+        }
+        wire_put64(arguments + 2 * GF_GFID_BYTES, (uint64_t)fop->source->fd);
+        wire_put64(arguments + 2 * GF_GFID_BYTES + 8, (uint64_t)fop->target->fd);
+    } else if (brick->remote) {
+        wire_put64(arguments + GF_GFID_BYTES, (uint64_t)brick->remote->fd);
+    }
     fop->generation = brick->session->generation;
     rpc_post(session_connection(brick->session), brick->rpc);
 }
@@ -202,8 +211,8 @@ static int fop_encode(struct fop *fop, void *arguments)
     return xdr_call_encode(&fop->call, &procedure, &identity, arguments, &fop->results, NULL);
 }
 
-void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
-              void *arguments, const struct fop_context *context, void (*done)(struct fop *))
+static void post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
+                 void *arguments, const struct fop_context *context, void (*done)(struct fop *))
 {
     fop->brick = (struct brick_call){
         .session = s,
@@ -226,6 +235,22 @@ void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_
         fop_go(&fop->brick);
     else
         brick_wait(&fop->brick);
+}
+
+void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
+              void *arguments, const struct fop_context *context, void (*done)(struct fop *))
+{
+    fop->source = fop->target = NULL;
+    post(s, remote, fop, number, arguments, context, done);
+}
+
+void fop_post_copy(struct remote *source, struct remote *target, struct fop *fop,
+                   gf_copy_file_range_args *arguments, const struct fop_context *context,
+                   void (*done)(struct fop *))
+{
+    fop->source = source;
+    fop->target = target;
+    post(source->session, source, fop, GF_FOP_COPY_FILE_RANGE, arguments, context, done);
 }
 
 int fop_request_gfid(struct dict *xdata)

@@ -24,9 +24,11 @@ struct fop_list_res {
 struct fop {
     struct xdr_call call; /* first */
     struct brick_call brick;
-    uint32_t number;     /* GF_FOP_... */
-    unsigned generation; /* of the session that it was last sent in */
-    int error;           /* 0, or -errno: of the connection or of the brick */
+    uint32_t number;       /* GF_FOP_... */
+    unsigned generation;   /* of the session that it was last sent in */
+    int error;             /* 0, or -errno: of the connection or of the brick */
+    struct remote *target; /* of COPY_FILE_RANGE, which is on two; else NULL */
+    struct remote *source;
     union {
         struct {
             int32_t op_ret, op_errno;
@@ -60,6 +62,11 @@ struct fop {
  */
 void fop_post(struct session *s, struct remote *remote, struct fop *fop, uint32_t number,
               void *arguments, const struct fop_context *context, void (*done)(struct fop *));
+
+/** The same for COPY_FILE_RANGE, which goes when both are open. */
+void fop_post_copy(struct remote *source, struct remote *target, struct fop *fop,
+                   gf_copy_file_range_args *arguments, const struct fop_context *context,
+                   void (*done)(struct fop *));
 
 /** Whether it may have been executed though its answer was lost: it is not to be done twice. */
 static inline bool fop_is_unknown(const struct fop *fop)

@@ -56,6 +56,13 @@ void op_post_on(struct op *op, struct fop *fop, struct remote *remote, uint32_t 
     fop_post(remote->session, remote, fop, number, arguments, &op->context, post_done);
 }
 
+void op_post_copy(struct op *op, struct fop *fop, struct remote *source, struct remote *target,
+                  gf_copy_file_range_args *arguments)
+{
+    fop->arg = op;
+    fop_post_copy(source, target, fop, arguments, &op->context, post_done);
+}
+
 void op_finish(struct op *op, int64_t result)
 {
     struct handle *h = op->handle;
@@ -182,6 +189,16 @@ void op_begin(struct op *op, void (*start)(struct op *op))
     if (op->context.deadline != CLOCK_NEVER)
         op->context.deadline += e->now;
     start(op);
+}
+
+void op_begin_part(struct op *part, struct op *whole, void (*start)(struct op *op),
+                   void (*over)(struct op *part))
+{
+    part->context.deadline = whole->context.deadline;
+    part->why = op_why(whole);
+    part->complete = over;
+    part->arg = whole;
+    start(part);
 }
 
 /* ---- blocking -------------------------------------------------------------------------------- */

@@ -34,7 +34,8 @@ struct op {
     /** Hands the results over and frees what the operation holds, when it is complete. Or NULL. */
     void (*settle)(struct op *op);
     struct handle *handle; /* that it is an operation on, or NULL */
-    /** Ends it early in its own way, with @p error. NULL: its calls are cancelled. By the leader. */
+    /** Ends it early in its own way, with @p error. NULL: its calls are cancelled. By the leader.
+     */
     void (*give_up)(struct op *op, int error);
     struct task cancel;
     /* Only while it waits for its turn among the transfers of its file: */
@@ -56,6 +57,10 @@ void op_post(struct op *op, struct fop *fop, struct session *s, uint32_t number,
 /** The same, on what is open; its fd need not be in the arguments. */
 void op_post_on(struct op *op, struct fop *fop, struct remote *remote, uint32_t number,
                 void *arguments);
+
+/** The same for COPY_FILE_RANGE. */
+void op_post_copy(struct op *op, struct fop *fop, struct remote *source, struct remote *target,
+                  gf_copy_file_range_args *arguments);
 
 /** Ends the operation. */
 void op_finish(struct op *op, int64_t result);
@@ -82,6 +87,10 @@ int op_cancel(struct op *op);
 
 /** Starts an operation; its time begins. For op_run() and op_submit(). */
 void op_begin(struct op *op, void (*start)(struct op *op));
+/** Starts an operation that is a part of @p whole: in its memory, with its deadline and its text.
+ *  @p over  it has finished; part->arg is @p whole then. */
+void op_begin_part(struct op *part, struct op *whole, void (*start)(struct op *op),
+                   void (*over)(struct op *part));
 
 /**
  * Starts an operation and waits for it; a failure's text goes to @p why. Takes the lock itself.

@@ -188,3 +188,44 @@ Test(honest, asks_for_the_port)
     cr_assert_str_empty(peer_complaint(peer, text, sizeof(text)));
     peer_stop(peer);
 }
+
+/* As an old brick does. */
+static bool copying_is_unknown(struct peer_call *call, void *arg)
+{
+    struct peer_record r = {0};
+    (void)arg;
+    if (call->prog != PEER_PROG_FOP || call->proc != 56) /* COPY_FILE_RANGE */
+        return false;
+    peer_make_refusal(&r, call->xid, 3); /* PROC_UNAVAIL */
+    peer_send_record(call->conn, &r);
+    return true;
+}
+
+/* The brick does not know COPY_FILE_RANGE: the bytes are read and written, by way of a buffer. */
+Test(honest, copies_by_reading_and_writing)
+{
+    struct rig rig;
+    gzc_file *made;
+    rig_up(&rig, NULL, "", 5 << 20);
+    cr_assert_eq(gzc_create(rig.volume, "made", 0600, &made), 0);
+    rig_hook(&rig, copying_is_unknown, NULL);
+    ssize_t n = gzc_copy_file_range(rig.file, 7, made, 3, 100 << 20);
+    char text[512];
+    gzc_file_error(made, text, sizeof(text));
+    cr_assert_eq(n, (5 << 20) - 7, "%zd %s", n, text);
+    int fd = peer_file(rig.peer, "made");
+    static char p[4096], q[4096];
+    for (off_t at = 0; at < (5 << 20) - 8192; at += 4096) {
+        cr_assert_eq(pread(rig.content, p, 4096, 7 + at), 4096);
+        cr_assert_eq(pread(fd, q, 4096, 3 + at), 4096);
+        cr_assert_eq(memcmp(p, q, 4096), 0, "at %ld", (long)at);
+    }
+    struct gzc_stats stats = rig_file_stats(&rig);
+    cr_assert_eq(stats.bytes_landed, 0);
+    cr_assert_eq(stats.bytes_staged, (5 << 20) - 7);
+    cr_assert_eq(gzc_volume_stats(rig.volume, &stats, sizeof(stats)), 0);
+    cr_assert_eq(stats.bytes_landed, 0);
+    cr_assert_eq(stats.bytes_staged, 2 * ((5 << 20) - 7));
+    cr_assert_eq(gzc_close(made), 0);
+    rig_down(&rig);
+}
