@@ -10,14 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK  (1UL << 20)
-#define CHUNK  (4UL << 20) /* where one block at a time is under way */
-#define WINDOW 8           /* blocks of a file under way */
-#define LIST   4096
+#define BLOCK        (1UL << 20)
+#define CHUNK        (4UL << 20)  /* where one block at a time is under way */
+#define SERVER_BLOCK (64UL << 20) /* no byte of it passes through here */
+#define WINDOW       8            /* blocks of a file under way */
+#define LIST         4096
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* A part of a file that is read and written. */
+/* A part of a file that is read and written, or copied by the brick. */
 struct block {
     struct job job; /* first */
     struct copy *copy;
@@ -42,7 +43,7 @@ static struct block *block_get(size_t room)
         *b = block->next;
     } else {
         block = need(calloc(1, sizeof(*block)));
-        block->memory = need(aligned_alloc(4096, room));
+        block->memory = room ? need(aligned_alloc(4096, room)) : NULL;
         block->room = room;
     }
     return block;
@@ -161,12 +162,38 @@ static bool block_read(struct job *job)
     return block_over(b);
 }
 
+static bool block_copied(struct job *job)
+{
+    struct block *b = (struct block *)job;
+    struct copy *c = b->copy;
+    if (job->error)
+        return block_over(b);
+    b->got += (size_t)job->result;
+    progress(c, (size_t)job->result);
+    if (job->result == 0)
+        c->eof = true;
+    if (job->result == 0 || b->got == b->size)
+        return block_over(b);
+    struct gzc_async how = job_async(job);
+    off_t at = b->offset + (off_t)b->got;
+    job_next(job, block_copied);
+    job_begun(job,
+              gzc_copy_file_range_async(c->from.file, at, c->to.file, at, b->size - b->got, &how));
+    return true;
+}
+
 static bool block_begin(struct job *job)
 {
     struct block *b = (struct block *)job;
-    b->at_fault = b->copy->source;
-    job_next(job, block_read);
-    end_read(b->copy->source, job, b->memory, b->size, b->offset);
+    struct copy *c = b->copy;
+    struct gzc_async how = job_async(job);
+    b->at_fault = c->source;
+    job_next(job, c->by_server ? block_copied : block_read);
+    if (c->by_server)
+        job_begun(job, gzc_copy_file_range_async(c->from.file, b->offset, c->to.file, b->offset,
+                                                 b->size, &how));
+    else
+        end_read(c->source, job, b->memory, b->size, b->offset);
     return true;
 }
 
@@ -174,14 +201,14 @@ static bool block_begin(struct job *job)
  * time, and after all before it, feels its way. */
 static void fill(struct copy *c)
 {
-    size_t unit = c->window > 1 ? BLOCK : CHUNK;
+    size_t unit = c->by_server ? SERVER_BLOCK : c->window > 1 ? BLOCK : CHUNK;
     while (c->blocks < c->window && !c->eof && !c->job.error && !interrupted()) {
         if (c->next >= c->data_end && (c->blocks || c->sparse))
             return;
         size_t size = unit;
         if (c->sparse && c->data_end - c->next < (off_t)unit)
             size = (size_t)(c->data_end - c->next);
-        struct block *b = block_get(unit);
+        struct block *b = block_get(c->by_server ? 0 : unit);
         b->copy = c;
         b->offset = c->next;
         b->size = size;
@@ -449,6 +476,7 @@ static bool sink_opened(struct job *job)
         return fail(c);
     c->to.opened = true;
     c->start = text_clock();
+    c->by_server = c->from.file && c->to.file && c->from.volume == c->to.volume && !c->run->verify;
     /* What is summed, or cannot be positioned in, goes in order. */
     c->window = c->run->verify || c->from.stream || c->to.stream ? 1 : WINDOW;
     c->sparse = S_ISREG(c->st.st_mode) && !c->to.stream && c->from.path &&

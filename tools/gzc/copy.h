@@ -46,7 +46,7 @@ struct copy {
     off_t next;              /* where the next block begins */
     off_t data_end;          /* blocks may be begun up to here, and behind it one at a time */
     off_t end_at;            /* of what has been read */
-    bool eof, sparse;
+    bool eof, sparse, by_server;
     char *xattrs;
     struct reason why;
     EVP_MD_CTX *digest;

@@ -159,6 +159,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "'%s' is not a number of files in 1..%d", arg, MAX_JOBS);
         o->copy.jobs = (unsigned)atoi(arg);
         return 0;
+    case 'f':
+        o->copy.copying.no_clobber = false;
+        return 0;
     case 'n':
         o->copy.copying.no_clobber = true;
         return 0;
@@ -201,13 +204,13 @@ static int command(int argc, char **argv, const struct argp *argp, struct option
     targets_free(&sources);
     target_free(&to);
     tdestroy(o->bases, free);
-    copies_free();
     interrupt_die();
     return o->status;
 }
 
 #define COMMON                                                                                     \
-    {"jobs", 'j', "N", 0, "N files at a time (4)", 0},                                             \
+    {"force", 'f', NULL, 0, "replace what is there: undoes -n", 0},                                \
+        {"jobs", 'j', "N", 0, "N files at a time (4)", 0},                                         \
         {"no-clobber", 'n', NULL, 0, "leave alone what is there", 0},                              \
         {"progress", KEY_PROGRESS, NULL, 0, "show progress, even if not on a terminal", 0},        \
         {"quiet", 'q', NULL, 0, "show no progress", 0},                                            \

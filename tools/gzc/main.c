@@ -1,5 +1,6 @@
 /* gzc: files of GlusterFS volumes at the prompt. */
 #include "command.h"
+#include "copy.h"
 #include "message.h"
 #include "target.h"
 
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
     argv[0] = name;
     message_command(choice.command->name);
     int status = choice.command->run(argc, argv);
+    copies_free();
     volumes_unmount();
     return close_output(status);
 }

@@ -1,5 +1,6 @@
 #include "message.h"
 
+#include "progress.h"
 #include "text.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ int complain(const char *object, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
 
+    progress_clear();
     flockfile(stderr);
     fprintf(stderr, "gzc: %s ", command);
     text_put(stderr, object, TEXT_WHOLE);

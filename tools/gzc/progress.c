@@ -9,6 +9,8 @@
 #define INTERVAL_NS 100000000
 #define BAR         20
 
+static bool shown; /* there is a line that has not been ended */
+
 /* "name  45% [=========           ]  1.2 GiB  110.0 MiB/s   0:12": the time is what is left, and in
  * the end what it took. Without a total there is no per cent and no bar. */
 static void show(struct progress *p, uint64_t now, bool complete)
@@ -44,6 +46,14 @@ static void show(struct progress *p, uint64_t now, bool complete)
     fputs(figures, stderr);
     fflush(stderr);
     p->shown = now;
+    shown = true;
+}
+
+void progress_clear(void)
+{
+    if (shown)
+        fputs("\r\033[K", stderr);
+    shown = false;
 }
 
 void progress_start(struct progress *p, bool on, const char *name, uint64_t total)
@@ -68,7 +78,10 @@ void progress_end(struct progress *p, bool complete)
 {
     if (!p->on)
         return;
-    if (complete)
-        show(p, text_clock(), true);
-    fputs(complete ? "\n" : "\r\033[K", stderr);
+    progress_clear();
+    if (!complete)
+        return;
+    show(p, text_clock(), true);
+    putc('\n', stderr);
+    shown = false;
 }

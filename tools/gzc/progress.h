@@ -13,6 +13,8 @@ struct progress {
     uint64_t start, shown; /* text_clock() */
 };
 
+/** Takes the line that is being shown off the terminal, to make room for a message. */
+void progress_clear(void);
 /** Starts showing the transfer of @p name, which is kept by reference; does nothing unless @p on.
  */
 void progress_start(struct progress *p, bool on, const char *name, uint64_t total);

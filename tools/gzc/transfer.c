@@ -108,7 +108,7 @@ static int transfer(const struct target *from, const struct target *to, struct o
 
 /* ---- where it goes --------------------------------------------------------------------------- */
 
-/* Copies @p from, whose file is called @p base, to where it belongs. */
+/* Copies @p from to where it belongs. */
 static int transfer_to(const struct place *p, const struct target *from, struct options *o)
 {
     if (!p->directory)
@@ -127,9 +127,10 @@ static int put(struct options *o)
     struct place place;
     if (!target_mount(&place.target, o->args.at[last]))
         return EXIT_FAILURE;
-    if (!target_directory(&place.target, last > 1, &place.directory))
-        return EXIT_FAILURE;
-    for (int i = 0; i < last; i++) {
+    bool ready = target_directory(&place.target, last > 1, &place.directory);
+    if (!ready)
+        status = EXIT_FAILURE;
+    for (int i = 0; i < last && ready; i++) {
         struct target from = {.uri = o->args.at[i], .path = o->args.at[i]};
         if (strcmp(o->args.at[i], "-") == 0)
             from = (struct target){.uri = (char *)"standard input"};
@@ -149,16 +150,19 @@ static int get(struct options *o)
     struct place place = {.target = {.uri = local, .path = local}};
     struct targets sources = {0};
     int status = targets_expand(&sources, &(struct args){o->args.at, last}, false);
+    bool several = last > 1 || sources.count > 1, ready = true;
     if (strcmp(local, "-") == 0)
         place.target = (struct target){.uri = (char *)"standard output"};
-    else if (!target_directory(&place.target, last > 1 || sources.count > 1, &place.directory))
+    else
+        ready = target_directory(&place.target, several, &place.directory);
+    if (!ready)
         status = EXIT_FAILURE;
-    if (status == EXIT_SUCCESS || place.directory || !place.target.path)
-        for (size_t i = 0; i < sources.count; i++)
-            status |= transfer_to(&place, &sources.at[i], o);
+    for (size_t i = 0; i < sources.count && ready; i++)
+        status |= transfer_to(&place, &sources.at[i], o);
     targets_free(&sources);
     return status;
 }
+
 /* ---- commands -------------------------------------------------------------------------------- */
 
 enum { KEY_JSON = 256, KEY_PROGRESS, KEY_VERIFY };

@@ -45,6 +45,7 @@ static void fail_reason(struct tree_copy *t, const struct target *at, const char
 
 void tree_copy_tell(const struct target *from, const struct target *to)
 {
+    progress_clear();
     putchar('\'');
     text_name(from->uri);
     fputs("' -> '", stdout);

@@ -105,6 +105,15 @@ test_cp_every_size() {
     done
 }
 
+test_cp_by_the_brick_moves_no_byte() {
+    head -c 20000000 /dev/urandom >a
+    gzc put a "$uri"
+    right env ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" \
+        strace -f -e trace=sendmsg,recvmsg -o calls "$gzc" cp "$uri/a" "$uri/b"
+    cmp a "$brick/b"
+    same "$(awk '/= [0-9]+$/ { n += $NF } END { print n < 1000000 }' calls)" 1
+}
+
 test_cp_targets() {
     echo one >a
     echo two >b
