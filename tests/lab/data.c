@@ -425,7 +425,7 @@ Test(data, a_second_reference)
 
 Test(data, directories_can_be_opened)
 {
-    char dir[200], local_dir[510], c;
+    char dir[200], local_dir[510], c = 0;
     struct stat st, by_path;
     gzc_file *d = NULL;
     snprintf(dir, sizeof(dir), "%s.d", path);

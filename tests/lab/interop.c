@@ -1,8 +1,7 @@
 /* Beside an official client on the same volume: each sees what the other has done. */
+#include "tests/lab/async.h"
 #include "tests/lab/lab.h"
-#include "tests/lab/volume.h"
 
-#include <errno.h>
 #include <sys/sysmacros.h>
 
 static struct lab_cluster lab;
@@ -225,4 +224,47 @@ Test(interop, times_agree)
     cr_assert_eq(gzc_unlink(v, "/i"), 0);
     same_times("removed", "/d/g");
     same_times("removed from it", "/");
+}
+
+/* A process that locks bytes of a file by way of FUSE: first byte, length; or says "held". Then it
+ * holds them until there is a file of the name that it is given. */
+static const char locker[] =
+    "import fcntl, os, sys, time\n"
+    "f = open('locked', 'r+')\n"
+    "try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, int(sys.argv[2]), int(sys.argv[1]))\n"
+    "except BlockingIOError: sys.exit('held')\n"
+    "if len(sys.argv) > 3:\n"
+    "    open(sys.argv[3] + '.ready', 'w').close()\n"
+    "    while not os.path.exists(sys.argv[3]): time.sleep(0.01)\n";
+
+#define LOCKER "python3 $LAB_DIR/locker.py "
+
+Test(interop, locks_both_ways)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_start = 5, .l_len = 10}, other = lock;
+    struct outcome o = {0};
+    char script[PATH_MAX + 16];
+    snprintf(script, sizeof(script), "%s/locker.py", lab.lab.dir);
+    FILE *file = fopen(script, "we");
+    cr_assert_not_null(file);
+    fputs(locker, file);
+    fclose(file);
+    gzc_file *f = open_file(v, "/locked", O_CREAT | O_RDWR);
+    FUSE(LOCKER "0 10 $LAB_DIR/go >$LAB_DIR/locker.log 2>&1 & "
+                "until test -e $LAB_DIR/go.ready -o -s $LAB_DIR/locker.log; do sleep 0.01; done; "
+                "cat $LAB_DIR/locker.log; test -e $LAB_DIR/go.ready");
+    cr_assert_eq(gzc_posix_lock(f, F_SETLK, &lock), -EAGAIN);
+    cr_assert_eq(gzc_posix_lock(f, F_GETLK, &other), 0);
+    cr_assert_eq(other.l_type, F_WRLCK);
+    cr_assert_eq(other.l_start, 0);
+    cr_assert_eq(other.l_len, 10);
+    cr_assert_gt(gzc_posix_lock_async(f, F_SETLKW, &lock, HOW(&o)), 0);
+    FUSE("touch $LAB_DIR/go");
+    outcome_expect(v, &o, 0);
+    /* ours are in their way */
+    FUSE("! " LOCKER "7 1 2>&1");
+    cr_assert_str_eq(lab.lab.output, "held\n");
+    FUSE(LOCKER "20 1");
+    cr_assert_eq(gzc_close(f), 0);
+    FUSE(LOCKER "7 1");
 }

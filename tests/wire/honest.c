@@ -229,3 +229,36 @@ Test(honest, copies_by_reading_and_writing)
     cr_assert_eq(gzc_close(made), 0);
     rig_down(&rig);
 }
+
+struct write_flags {
+    unsigned n;
+    uint32_t flags[8];
+};
+
+static bool note_write_flags(struct peer_call *call, void *arg)
+{
+    struct write_flags *w = arg;
+    if (peer_is_fop(call, PEER_WRITE))
+        w->flags[w->n++ % 8] = call->flags;
+    return false;
+}
+
+/* Flags of a transfer go with each of its calls, and with no other. */
+Test(honest, flags_of_writes)
+{
+    static char p[3 << 20];
+    const struct iovec large = {p, sizeof(p)}, small = {p, 5};
+    struct write_flags w = {0};
+    struct rig rig;
+    rig_up(&rig, NULL, "", 0);
+    rig_hook(&rig, note_write_flags, &w);
+    cr_assert_eq(gzc_pwritev2(rig.file, &large, 1, 0, RWF_DSYNC), sizeof(p));
+    cr_assert_eq(gzc_pwritev2(rig.file, &small, 1, -1, RWF_SYNC | RWF_HIPRI), 5);
+    cr_assert_eq(gzc_pwrite(rig.file, p, 5, 0), 5);
+    cr_assert_eq(w.n, 5);
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(w.flags[i], O_DSYNC);
+    cr_assert_eq(w.flags[3], O_SYNC);
+    cr_assert_eq(w.flags[4], 0);
+    rig_down(&rig);
+}
