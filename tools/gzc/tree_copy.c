@@ -65,11 +65,18 @@ static void folder_attributes(struct folder *f)
 {
     const struct preserve *p = &f->tree->copying.preserve;
     struct reason why;
-    /* Without preserving, one that is made has its mode from mkdir(); one that was there keeps
-     * what it has. */
     if (p->xattrs && xattrs_copy(f->from.volume, f->from.path, f->to.volume, f->to.path, &why) < 0)
         fail_reason(f->tree, &f->to, "copied, but not its extended attributes: %s", &why);
-    if (attributes_set(f->to.volume, f->to.path, p, &f->st, &why) < 0)
+    struct preserve preserve = *p;
+    struct stat st = f->st;
+    if (f->created && !p->mode && (st.st_mode & S_IRWXU) != S_IRWXU) {
+        /* It was made so that files could be made in it. */
+        mode_t mask = umask(0);
+        umask(mask);
+        st.st_mode &= S_IFMT | (0777 & ~mask);
+        preserve.mode = true;
+    }
+    if (attributes_set(f->to.volume, f->to.path, &preserve, &st, &why) < 0)
         fail_reason(f->tree, &f->to, "copied, but not its %s", &why);
 }
 

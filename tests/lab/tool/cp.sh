@@ -51,10 +51,13 @@ test_cp_r_makes_new_files() {
     umask 027
     mkdir -p d/e
     echo x >d/e/f
+    mkdir d/closed
+    echo y >d/closed/g
     chmod 777 d/e/f d/e
+    chmod 555 d/closed
     touch -d 2001-01-01 d/e/f
     right gzc cp -r d "$uri"
-    same "$(cd "$brick" && stat -c '%n %a' d/e d/e/f)" $'d/e 750\nd/e/f 750'
+    same "$(cd "$brick" && stat -c '%n %a' d/e d/e/f d/closed)" $'d/e 750\nd/e/f 750\nd/closed 550'
     same "$(find "$brick/d/e/f" -newermt 2020-01-01)" "$brick/d/e/f"
     right gzc cp -p d/e/f "$uri/g"
     same "$(stat -c '%a %Y' "$brick/g")" "$(stat -c '%a %Y' d/e/f)"
@@ -63,7 +66,7 @@ test_cp_r_makes_new_files() {
     mkdir -p other/d
     echo y >other/d/g
     right gzc cp -r other/d "$uri"
-    same "$(cd "$brick/d" && find . -type f | sort)" $'./e/f\n./g'
+    same "$(cd "$brick/d" && find . -type f | sort)" $'./closed/g\n./e/f\n./g'
 }
 
 test_cp_keeps_holes() {
