@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every function of gzc.h has a manual page, which says what the header says, can be rendered, and has
-# an example that compiles. Prints TAP.
+# an example that compiles; and a test on a real volume. Prints TAP.
 set -uo pipefail
 root=$(realpath "$(dirname "$0")/../..")
 pages=$GZC_BUILD/man
@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C.UTF-8
 n=0
-echo 1..8
+echo 1..9
 
 # check TITLE FUNCTION: what the function prints is what is wrong.
 check() {
@@ -116,7 +116,8 @@ references_exist() {
 # compile NAME: the program on the standard input.
 compile() {
     cat >"$work/$1.c"
-    cc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$root/include" -c -o "$work/program.o" "$work/$1.c"
+    cc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$root/include" -o "$work/program" "$work/$1.c" \
+        -L"$GZC_BUILD" "${@:2}" -lgzc -pthread -Wl,--allow-shlib-undefined
 }
 
 examples_compile() {
@@ -141,8 +142,15 @@ libgfapi_is_told() {
     for f in $(grep -o '\bgzc_[a-z0-9_]*()' "$guide" | tr -d '()' | sort -u); do
         [[ " ${functions[*]} " == *" $f "* ]] || echo "$guide: there is no $f"
     done
-    sed '/^After:/,$d' "$guide" | literal | compile before
+    sed '/^After:/,$d' "$guide" | literal | compile before -lgfapi
     sed -n '/^After:/,/^## /p' "$guide" | literal | compile after
+}
+
+functions_are_tested() {
+    local f
+    for f in "${functions[@]}"; do
+        grep -qw "$f" "$root"/tests/{lab,guest}/*.c || echo "no test on a real volume calls $f"
+    done
 }
 
 check "every function of gzc.h has a page" functions_have_pages
@@ -153,3 +161,4 @@ check "every page can be rendered, without a warning" pages_are_rendered
 check "pages refer to pages that exist" references_exist
 check "every page has an example that compiles" examples_compile
 check "docs/from-libgfapi.md tells what to call instead of each function of libgfapi" libgfapi_is_told
+check "every function of gzc.h is called by a test on a real volume" functions_are_tested
