@@ -19,6 +19,9 @@ test_wildcards() {
     # An asterisk that is encoded is just that; and so is one that is there.
     same "$(listed 't/a%2A')" 't/a%2A '
     same "$(listed 't/a*')" 't/a* '
+    touch t/ab
+    gzc cp t/ab "$uri/t"
+    same "$(listed 't/?%2A')" 't/a%2A '
     same "$(listed 't/[b]')" 't/[b] '
     same "$(listed 't/%5Bb]')" 't/%5Bb] '
     # Options stay what they are, and with the URI.
