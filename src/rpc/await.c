@@ -5,7 +5,9 @@
  *
  * Adaptive polling. Polling is worth it where what is waited for comes soon. The average of the
  * latest waits says when to expect it: polling goes on for twice that long, if that is short. Now
- * and then it is tried even if it has not been worth it lately.
+ * and then it is tried even if it has not been worth it lately. A payload comes in many pieces close
+ * to each other, with a longer gap where the server has to fetch the next; so while one arrives,
+ * polling goes on over such a gap.
  *
  * The poller yields the CPU each time around, so that whoever works on the reply gets it. If it has
  * been gone for long then, and no reply is there, something else wants the CPU: a sleeper is woken
@@ -23,12 +25,21 @@
 #define EVENTS       64
 #define WORTH        (150 * NSEC_PER_USEC) /* waits longer than this, on average, are slept through */
 #define POLL_LEAST   (20 * NSEC_PER_USEC)
+#define POLL_ARRIVAL (150 * NSEC_PER_USEC) /* while the rest of a payload is awaited */
 #define POLL_PROBE   (100 * NSEC_PER_USEC)
 #define PROBE_EVERY  64
 #define GONE         (300 * NSEC_PER_USEC) /* for so long others had the CPU */
 #define SHUN_LEAST   64                    /* waits */
 #define SHUN_MOST    8192
 #define AVERAGE_SPAN 8 /* waits */
+
+static bool payload_arrives(const struct engine *e)
+{
+    for (const struct rpc_conn *conn = e->connections; conn; conn = conn->next)
+        if (conn->arriving)
+            return true;
+    return false;
+}
 
 /* How long to poll; 0: not at all. */
 static uint64_t poll_time(struct engine *e)
@@ -41,7 +52,7 @@ static uint64_t poll_time(struct engine *e)
     }
     if (e->wait_average > WORTH)
         return ++e->waits % PROBE_EVERY ? 0 : POLL_PROBE;
-    return e->wait_average * 2 + POLL_LEAST;
+    return e->wait_average * 2 + (payload_arrives(e) ? POLL_ARRIVAL : POLL_LEAST);
 }
 
 static void poll_learn(struct engine *e, uint64_t waited)
