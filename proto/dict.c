@@ -109,6 +109,18 @@ int dict_set_gfid(struct dict *d, const char *key, const uint8_t gfid[GF_GFID_BY
     return set(d, key, DICT_GFID, gfid, GF_GFID_BYTES);
 }
 
+int dict_set_mdata(struct dict *d, const char *key, const struct mdata *value)
+{
+    uint8_t wire[DICT_MDATA_BYTES];
+    wire_put64(wire, (uint64_t)value->atime.tv_sec);
+    wire_put64(wire + 8, (uint64_t)value->mtime.tv_sec);
+    wire_put64(wire + 16, (uint64_t)value->ctime.tv_sec);
+    wire_put32(wire + 24, (uint32_t)value->atime.tv_nsec);
+    wire_put32(wire + 28, (uint32_t)value->mtime.tv_nsec);
+    wire_put32(wire + 32, (uint32_t)value->ctime.tv_nsec);
+    return set(d, key, DICT_MDATA, wire, sizeof(wire));
+}
+
 static bool is_variable(const struct dict_pair *pair)
 {
     return pair->type == DICT_BYTES || pair->type == DICT_STRING || pair->type == DICT_STRING_OLD;

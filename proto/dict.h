@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* Words of gfx_dict before the pairs. */
 #define DICT_HEADER_BYTES 12
@@ -43,7 +44,7 @@ enum dict_type {
     DICT_BYTES = 6,
     DICT_GFID = 7,  /* 16 bytes */
     DICT_IATT = 8,  /* 148 bytes: iatt_decode() */
-    DICT_MDATA = 9, /* 36 bytes: seconds, then nanoseconds, of atime, mtime, ctime */
+    DICT_MDATA = 9, /* DICT_MDATA_BYTES: seconds, then nanoseconds, of atime, mtime, ctime */
 };
 
 /** A pair. All memory belongs to the dictionary. */
@@ -60,6 +61,12 @@ struct dict {
     uint32_t room; /* pairs allocated */
     struct dict_pair *pairs;
     uint8_t *wire; /* the bytes that a decoder has made the pairs of */
+};
+
+#define DICT_MDATA_BYTES 36
+/** An inode's times (glusterfs4-xdr.x: gfx_mdata_iatt). */
+struct mdata {
+    struct timespec atime, mtime, ctime;
 };
 
 #define DICT_NULL                                                                                  \
@@ -84,6 +91,7 @@ int dict_set_uint(struct dict *d, const char *key, uint64_t value);
 int dict_set_string(struct dict *d, const char *key, const char *value);
 int dict_set_bytes(struct dict *d, const char *key, const void *value, size_t length);
 int dict_set_gfid(struct dict *d, const char *key, const uint8_t gfid[GF_GFID_BYTES]);
+int dict_set_mdata(struct dict *d, const char *key, const struct mdata *value);
 
 /** The first pair with that key, or NULL. Valid until the dictionary changes. */
 const struct dict_pair *dict_find(const struct dict *d, const char *key);

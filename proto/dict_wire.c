@@ -30,7 +30,7 @@ static uint32_t type_length(uint32_t type)
     case DICT_IATT:
         return IATT_BYTES;
     case DICT_MDATA:
-        return 36;
+        return DICT_MDATA_BYTES;
     }
     return 0;
 }

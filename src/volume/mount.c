@@ -240,6 +240,14 @@ int volume_caller(struct gzc_volume *user, const struct gzc_identity *who)
                        CALLER_LK_OWNER);
 }
 
+/* As GlusterFS's own (common-utils.h: GF_CLIENT_PID_SET_UTIME). */
+static int timekeeper_init(struct volume *v)
+{
+    const struct gzc_identity who = {.pid = -13};
+    uint64_t owner = (uintptr_t)v;
+    return caller_init(&v->timekeeper, &who, false, &owner, CALLER_LK_OWNER);
+}
+
 static int credentials_failed(struct volume *v, int rc)
 {
     if (rc < 0)
@@ -280,6 +288,7 @@ static int mount_locked(struct gzc_volume *user)
     int rc = memory_init(v);
     rc = rc ? rc : rdma_init(v);
     rc = rc ? rc : credentials_failed(v, identity_take(&v->identity));
+    rc = rc ? rc : credentials_failed(v, timekeeper_init(v));
     rc = rc ? rc : volume_describe(v);
     rc = rc ? rc : credentials_failed(v, volume_caller(user, NULL));
     v->context.utime = v->topology.utime;

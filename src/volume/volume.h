@@ -38,6 +38,7 @@ struct volume {
 
     struct gzc_uri uri;
     struct identity identity;
+    struct caller timekeeper; /* who gives inodes a record of their times: mdata.h */
     struct volfile volfile;
     struct topology topology;
     struct rdma *rdma;         /* NULL: TCP */

@@ -1,6 +1,7 @@
 #include "volume/walk.h"
 
 #include "proto/dict.h"
+#include "volume/mdata.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -123,6 +124,29 @@ static bool walk_last(const struct walk *w)
     return w->rest[w->at] == '\0';
 }
 
+static void walk_marked(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    fop_free_results(&p->walk.fop);
+    p->walk.found(p);
+}
+
+/* Takes the attributes from a LOOKUP's answer. If the inode lacks a record of its times it is given
+ * one; `found` follows in any case. */
+static void walk_take(struct path_op *p, void (*found)(struct path_op *))
+{
+    struct walk *w = &p->walk;
+    struct fop *fop = &w->fop;
+    bool mark = mdata_is_missing(&p->op, &fop->results.lookup);
+    w->stat = fop->results.lookup.stat;
+    w->found = found;
+    fop_free_results(fop);
+    if (!mark || mdata_make(&p->op, fop, &w->stat, walk_marked) < 0)
+        found(p);
+}
+
+static void walk_go(struct path_op *p);
+
 /* The answer to the LOOKUP of `name`. */
 static void walk_found(struct op *op)
 {
@@ -130,8 +154,10 @@ static void walk_found(struct op *op)
     struct walk *w = &p->walk;
     struct fop *fop = &w->fop;
     int error = fop->error;
-    if (!error)
-        w->stat = fop->results.lookup.stat;
+    if (!error) {
+        walk_take(p, walk_go);
+        return;
+    }
     fop_free_results(fop);
     if (error == -ENOENT && walk_last(w)) {
         w->missing = true;
@@ -142,10 +168,16 @@ static void walk_found(struct op *op)
         walk_fail(p, -ENOTDIR); /* what a brick answers where the parent is no directory */
         return;
     }
-    if (error) {
-        op_fail(op, fop, w->path);
-        return;
-    }
+    op_fail(op, fop, w->path);
+}
+
+/* Through, along, or to the end at what has been found. */
+static void walk_go(struct path_op *p)
+{
+    struct op *op = &p->op;
+    struct walk *w = &p->walk;
+    struct fop *fop = &w->fop;
+    int error;
     bool through = !walk_last(w) || w->directory;
     if (S_ISLNK(w->stat.mode) && (through || !(w->flags & WALK_NOFOLLOW))) {
         gf_readlink_args args = {.size = PATH_MAX};
@@ -164,22 +196,27 @@ static void walk_found(struct op *op)
     }
 }
 
+static void walk_end(struct path_op *p)
+{
+    if (p->walk.directory && !S_ISDIR(p->walk.stat.mode))
+        walk_fail(p, -ENOTDIR);
+    else
+        p->walk.then(&p->op);
+}
+
 /* The path has ended at an inode that was not looked up by name: its attributes by gfid. */
 static void walk_stat(struct op *op)
 {
     struct path_op *p = (struct path_op *)op;
     struct fop *fop = &p->walk.fop;
-    if (!fop->error)
-        p->walk.stat = fop->results.lookup.stat;
+    if (!fop->error) {
+        walk_take(p, walk_end);
+        return;
+    }
     fop_free_results(fop);
     if (fop->error == -ENOENT)
         fop->error = -ESTALE;
-    if (fop->error)
-        op_fail(op, fop, p->walk.path);
-    else if (p->walk.directory && !S_ISDIR(p->walk.stat.mode))
-        walk_fail(p, -ENOTDIR);
-    else
-        p->walk.then(op);
+    op_fail(op, fop, p->walk.path);
 }
 
 static void walk_lookup(struct path_op *p, const uint8_t *gfid, const uint8_t *parent, char *name,
@@ -190,8 +227,14 @@ static void walk_lookup(struct path_op *p, const uint8_t *gfid, const uint8_t *p
         memcpy(args.gfid, gfid, sizeof(args.gfid));
     if (parent)
         memcpy(args.pargfid, parent, sizeof(args.pargfid));
+    int rc = mdata_request(&p->op, &args.xdata);
+    if (rc < 0) {
+        walk_fail(p, rc);
+        return;
+    }
     op_round(&p->op, 1, step);
     op_post(&p->op, &p->walk.fop, p->op.volume->sessions[0], GF_FOP_LOOKUP, &args);
+    dict_free(&args.xdata);
 }
 
 /* Takes the next component into `name`; false at the end of the path, where `name` is "". */

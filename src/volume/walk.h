@@ -23,6 +23,8 @@ enum walk_flags {
     WALK_PARENT = 2,   /* stop before the last component: `name` in the directory `walk_dir` */
 };
 
+struct path_op;
+
 struct walk {
     unsigned flags;
     void (*then)(
@@ -44,6 +46,8 @@ struct walk {
     gf_gfid base;    /* where we have begun */
     gf_gfid *trail;  /* directories from below there to where we are */
     unsigned depth, room;
+    void (*found)(
+        struct path_op *p); /* goes on when what was looked up has a record of its times */
     struct fop fop;
 };
 

@@ -103,6 +103,35 @@ Test(attr_interop, times_through_both_clients)
     cr_assert_eq(gzc_close(f), 0);
 }
 
+/* A change through a client that stamps its calls would lose the other times of a file that has no
+ * record of them: one that a client without features/utime has made. */
+Test(attr_interop, a_file_of_a_client_that_keeps_no_times)
+{
+    gzc_volume *plain;
+    gzc_file *f;
+    cr_assert_eq(lab_run(&lab.lab,
+                         "gluster system:: getspec one | awk '/^volume one-utime/ { drop = 1 } "
+                         "!drop { sub(/one-utime/, \"one-dht\"); print } "
+                         "/^end-volume/ { drop = 0 }' >$LAB_DIR/plain.vol"),
+                 0, "%s", lab.lab.output);
+    snprintf(uri, sizeof(uri), "file:%s/plain.vol", lab.lab.dir);
+    cr_assert_eq(gzc_mount(uri, &plain), 0, "%s", volume_text(plain));
+    cr_assert_eq(gzc_mkdir(plain, "/d", 0755), 0);
+    cr_assert_eq(gzc_open(plain, "/d/f", O_CREAT | O_RDWR, 0644, &f), 0);
+    cr_assert_eq(gzc_futimens(f, times), 0);
+    gzc_close(f);
+    cr_assert_eq(gzc_utimens(plain, "/d", times), 0);
+    gzc_unmount(plain);
+    cr_assert_neq(lab_run(&lab.lab, "getfattr -n trusted.glusterfs.mdata %s/one/0/d/f", lab.bricks),
+                  0, "it is to have none");
+    cr_assert_eq(gzc_chmod(v, "/d/f", 0600), 0);
+    expect_times("/d/f");
+    expect_times("/d");
+    FUSE_SAYS(times_text, STAT_TIMES "d/f");
+    cr_assert_eq(lab_run(&lab.lab, "getfattr -n trusted.glusterfs.mdata %s/one/0/d/f", lab.bricks),
+                 0, "%s", lab.lab.output);
+}
+
 /* As of a time before the volume had features/utime. */
 Test(attr_interop, a_file_that_the_brick_keeps_no_times_of)
 {
