@@ -62,6 +62,7 @@ int rdma_request_decode(const uint8_t *in, size_t length, struct rdma_request *r
     };
     bool ok = r->version_min <= r->version_max && within(r->credits, 1, RDMA_CREDITS_MAX) &&
               within(r->callbacks, 1, RDMA_CALLBACKS_MAX) &&
+              (r->callbacks & (r->callbacks - 1)) == 0 &&
               within(r->slot, RDMA_SLOT_LEAST, RDMA_SLOT_MOST) && r->slot % RDMA_SLOT_UNIT == 0;
     return ok ? 0 : -EPROTO;
 }

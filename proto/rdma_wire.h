@@ -19,7 +19,7 @@
 #define RDMA_SLOT_BITS     10   /* of an xid: the slot in the ring */
 #define RDMA_CALLBACK_SLOT 1023 /* of an immediate: a callback */
 #define RDMA_CREDITS_MAX   1023
-#define RDMA_CALLBACKS_MAX 64
+#define RDMA_CALLBACKS_MAX 64 /* a power of two: it divides the numbers, which begin anew */
 #define RDMA_PIECES_MAX    255
 #define RDMA_UNCOUNTED     16 /* ATTACH, CREDIT and CANCEL unacknowledged at most */
 #define RDMA_SLOT_UNIT     64 /* bytes of a slot are a multiple of it */

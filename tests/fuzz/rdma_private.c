@@ -24,6 +24,7 @@ static int fuzz_request(const uint8_t *in, size_t length)
         return rc;
     promise(r.version_min <= r.version_max && r.credits >= 1 && r.credits <= RDMA_CREDITS_MAX);
     promise(r.callbacks >= 1 && r.callbacks <= RDMA_CALLBACKS_MAX);
+    promise((r.callbacks & (r.callbacks - 1)) == 0);
     promise(r.slot >= RDMA_SLOT_LEAST && r.slot <= RDMA_SLOT_MOST && r.slot % 64 == 0);
     as_sent(sent, sizeof(sent), in, length);
     sent[7] = 0;

@@ -147,6 +147,18 @@ static void put(uint8_t *p, unsigned width, uint32_t v)
     }
 }
 
+/* Else a callback's slot would not follow from its number where the numbers begin anew. */
+Test(rdma_private, callbacks_are_a_power_of_two)
+{
+    struct bytes b = bytes_hex(kinds[REQUEST].hex);
+    for (unsigned n = 1; n <= 64; n++) {
+        b.p[11] = (uint8_t)n;
+        bool power = n == 1 || n == 2 || n == 4 || n == 8 || n == 16 || n == 32 || n == 64;
+        cr_assert_eq(decode_request(b.p, b.n), power ? 0 : -EPROTO, "%u", n);
+    }
+    bytes_free(b);
+}
+
 Test(rdma_private, bounds)
 {
     static const struct {

@@ -236,12 +236,11 @@ void brick_retire(struct call *call)
 
 #define CALLBACK_NUMBERS (UINT32_MAX >> RDMA_SLOT_BITS)
 
-/* A slot is free when the client has taken in what was in it, and what holds it here is idle. Where
- * the numbers begin anew the slots' order may break, so all are to be free then. */
+/* A slot is free when the client has taken in what was in it, and what holds it here is idle. */
 static bool callback_slot(const struct client *c)
 {
-    unsigned most = c->callbacks_sent & CALLBACK_NUMBERS ? c->callbacks : 1;
-    return c->callbacks_sent - c->callbacks_taken < most && c->callbacks_busy < c->callbacks;
+    return c->callbacks_sent - c->callbacks_taken < c->callbacks &&
+           c->callbacks_busy < c->callbacks;
 }
 
 static void callback_send(struct client *c, const uint8_t *message, size_t length)
