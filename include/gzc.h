@@ -102,7 +102,7 @@ GZC_API const char *gzc_version(void);
  *   volume_id=UUID           refuse a brick of another volume    (gluster+brick only)
  *
  * Options for RDMA:
- *   fallback=tcp             connect by TCP where no gateway can be had
+ *   fallback=tcp             connect by TCP where no gateway can be had, or this host has no RDMA
  *   rdma_trust=0|1           1: memory stays registered with remote access, which saves work for
  *                            each call; then the gateway can read and write what has been
  *                            registered at any time. 0: for as long as the call is under way only

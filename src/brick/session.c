@@ -221,6 +221,14 @@ static const struct rpc_conn_user session_user = {
     connection_callback,
 };
 
+/* A gateway that keeps silent is to leave as much time to the other way. */
+static uint64_t connect_deadline(const struct session *s)
+{
+    uint64_t now = clock_now();
+    bool other_way = s->way.fallback && !s->fell_back && now < s->deadline;
+    return other_way ? now + (s->deadline - now) / 2 : s->deadline;
+}
+
 /* Brings up the connections one after the other; all being up, the session is. */
 static void next_connection(struct session *s)
 {
@@ -229,7 +237,7 @@ static void next_connection(struct session *s)
         return;
     }
     s->state = SESSION_CONNECT;
-    dial_start(&s->dial, s->connections[s->up], &s->host, s->port, s->deadline);
+    dial_start(&s->dial, s->connections[s->up], &s->host, s->port, connect_deadline(s));
 }
 
 /* ---- port ------------------------------------------------------------------------------------ */

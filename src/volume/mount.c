@@ -101,9 +101,10 @@ static int volfile_fetch(struct volume *v)
     bool answered = rc < 0;
     for (size_t i = 0; i < v->uri.nservers && !answered; i++) {
         struct uri_server server = v->uri.servers[i];
-        rc = volfile_ask(v, volume_transport(v), &server, &args, &answered);
+        if (v->rdma || !v->uri.fallback)
+            rc = volfile_ask(v, volume_transport(v), &server, &args, &answered);
         server.port = GLUSTERD_PORT;
-        if (rc < 0 && !answered && v->uri.fallback)
+        if (!answered && v->uri.fallback)
             rc = volfile_ask(v, &transport_tcp, &server, &args, &answered);
     }
     free(args.xdata.xdata_val);
@@ -180,7 +181,7 @@ static int bricks_start(struct volume *v)
     struct session_way way = {
         .transport = volume_transport(v),
         .gateway = v->rdma ? v->uri.servers[0].port : 0,
-        .fallback = v->uri.fallback ? &transport_tcp : NULL,
+        .fallback = v->rdma && v->uri.fallback ? &transport_tcp : NULL,
         .nconnect = (unsigned)v->uri.nconnect,
         .connect_timeout = v->connect_timeout,
     };
@@ -272,6 +273,8 @@ static int memory_init(struct volume *v)
     return 0;
 }
 
+/* A host that cannot do RDMA at all has no gateway to be had either: with a fallback there is no
+ * v->rdma, and all goes by TCP. */
 static int rdma_init(struct volume *v)
 {
     struct rdma_options options = {
@@ -279,7 +282,8 @@ static int rdma_init(struct volume *v)
         .cache = (size_t)v->uri.rdma_cache_mb << 20,
         .credits = (unsigned)v->uri.rdma_credits,
     };
-    return v->uri.transport == URI_RDMA ? rdma_new(&options, &v->rdma, &v->why) : 0;
+    int rc = v->uri.transport == URI_RDMA ? rdma_new(&options, &v->rdma, &v->why) : 0;
+    return v->uri.fallback && (rc == -ENODEV || rc == -ENOTSUP) ? 0 : rc;
 }
 
 static int mount_locked(struct gzc_volume *user)

@@ -131,6 +131,29 @@ Test(cluster, the_next_server_when_one_is_down)
                              "gluster://127.0.0.1:1,127.0.0.1:2/one"));
 }
 
+/* In the cluster's network namespace there is neither an RDMA device nor a gateway. */
+Test(cluster, rdma_that_falls_back)
+{
+    struct gzc_brick_info info;
+    char memory[4096];
+    begin("one", NULL);
+    gzc_volume *v = expect_mount(0, NULL, "gluster+rdma://%s/one?fallback=tcp", lab.host);
+    cr_assert_eq(gzc_brick_info(v, 0, &info, sizeof(info)), 0);
+    cr_assert_str_eq(info.transport, "tcp");
+    cr_assert_eq(gzc_register(v, memory, sizeof(memory)), 0);
+    cr_assert_eq(gzc_unregister(v, memory, sizeof(memory)), 0);
+    use(v);
+    v = expect_mount(0, NULL, "gluster+rdma://127.0.0.1:1,%s:1/one?fallback=tcp", lab.host);
+    use(v);
+    gzc_unmount(
+        expect_mount(-ENOENT, "has no volume", "gluster+rdma://%s/two?fallback=tcp", lab.host));
+    /* Without it: no device, built without, or nobody there. */
+    int rc = gzc_mount("gluster+rdma://127.0.0.1/one", &v);
+    cr_assert_lt(rc, 0);
+    cr_assert_not_null(strstr(volume_text(v), "RDMA"), "%s", volume_text(v));
+    gzc_unmount(v);
+}
+
 Test(cluster, a_volume_that_is_not_there)
 {
     begin("one", NULL);

@@ -74,6 +74,21 @@ Test(mount, glusterd_down)
 /* A label of a name has 63 bytes at most (RFC 1035): this one resolves nowhere, without asking. */
 #define NOWHERE "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+/* What RDMA is in want of: the libraries where libgzc was built, or a device here. */
+Test(mount, rdma_without_what_it_needs)
+{
+    const char *what = "this libgzc was built without RDMA (libibverbs and librdmacm)";
+    int error = -ENOTSUP;
+    if (GZC_RDMA) {
+        what = "there is no RDMA device on this host";
+        error = -ENODEV;
+        if (access("/sys/class/infiniband", F_OK) == 0)
+            cr_skip("there may be an RDMA device");
+    }
+    expect_no_mount("gluster+brick+rdma://127.0.0.1/export", error, what, "");
+    expect_no_mount("gluster+rdma://127.0.0.1/volume", error, what, "");
+}
+
 Test(mount, name_that_does_not_resolve)
 {
     expect_no_mount("gluster+brick://" NOWHERE ":4444/export", -EHOSTUNREACH, NOWHERE, "");
