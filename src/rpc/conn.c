@@ -116,8 +116,7 @@ static bool slot_available(struct rpc_conn *conn)
     if (conn->transport->credits) {
         /* A slot without its reply is a credit that the peer still holds. */
         if (conn->late == conn->transport->credits)
-            conn_break(conn, errtext_set(&conn->why, ETIMEDOUT,
-                                         "none of %u calls has been answered", conn->late));
+            timer_set(conn->engine, &conn->starved, 0);
         return false;
     }
     for (unsigned i = 0; !conn->free_count && conn->late; i++)
@@ -438,6 +437,7 @@ static void conn_close(struct rpc_conn *conn, int error)
     list_remove(&e->connections, conn, offsetof(struct rpc_conn, next));
     timer_set(e, &conn->deadline, CLOCK_NEVER);
     timer_set(e, &conn->connect_timer, CLOCK_NEVER);
+    timer_set(e, &conn->starved, CLOCK_NEVER);
     rpc_ping_stop(conn);
     conn->earliest = CLOCK_NEVER;
     conn->arriving = conn->expecting = NULL;
@@ -490,21 +490,44 @@ static bool conn_take_in(struct rpc_conn *conn)
     return rc > 0 || (conn->hung_up && conn->state == RPC_OPEN);
 }
 
+/* One receive. Returns whether there may be more. */
+static bool conn_receive_once(struct rpc_conn *conn)
+{
+    struct transport *t = conn->transport;
+    t->ops->rx_prepare(t);
+    engine_unlock(conn->engine);
+    t->ops->rx_issue(t);
+    engine_lock(conn->engine);
+    return conn_take_in(conn);
+}
+
+/* A call waits for a credit, and the peer holds all of them for calls that nobody waits for any
+ * more. Answers may have come since: only without any, the connection is good for nothing. */
+static void starved_fire(struct timer *timer)
+{
+    struct rpc_conn *conn = (struct rpc_conn *)((char *)timer - offsetof(struct rpc_conn, starved));
+    bool more = true;
+    while (more && conn->state == RPC_OPEN && conn->late == conn->transport->credits)
+        more = conn_receive_once(conn);
+    if (conn->state != RPC_OPEN)
+        return;
+    if (more)
+        rpc_conn_make_ready(conn);
+    if (conn->queue && conn->late == conn->transport->credits)
+        rpc_conn_fail(conn, errtext_set(&conn->why, ETIMEDOUT, "none of %u calls has been answered",
+                                        conn->late));
+}
+
 /* As many receives as there are calls: other threads may post new ones for ever. Callbacks begin
  * new calls, which are sent when this has returned; so when there are callbacks to run, a quarter
  * of what is under way is enough: the server has the rest to work on meanwhile. */
 void rpc_conn_receive(struct rpc_conn *conn)
 {
     struct engine *e = conn->engine;
-    struct transport *t = conn->transport;
     unsigned enough = conn->posted - (conn->posted + 3) / 4;
     bool more = conn->state == RPC_OPEN;
     for (unsigned left = conn->posted + 1; more && left; left--) {
-        t->ops->rx_prepare(t);
-        engine_unlock(e);
-        t->ops->rx_issue(t);
-        engine_lock(e);
-        more = conn_take_in(conn);
+        more = conn_receive_once(conn);
         if (!conn->posted || (e->completions && conn->posted <= enough))
             break;
     }
@@ -632,6 +655,7 @@ struct rpc_conn *rpc_conn_new(struct engine *e, const struct transport_kind *kin
         .earliest = CLOCK_NEVER,
         .deadline = {.at = CLOCK_NEVER, .fire = deadline_fire},
         .connect_timer = {.at = CLOCK_NEVER, .fire = connect_fire},
+        .starved = {.at = CLOCK_NEVER, .fire = starved_fire},
     };
     pthread_cond_init(&conn->tx_idle, NULL);
     conn->slots = calloc(RPC_SLOTS, sizeof(*conn->slots));
@@ -652,6 +676,7 @@ void rpc_conn_free(struct rpc_conn *conn)
         conn_close(conn, -ESHUTDOWN);
     timer_remove(e, &conn->deadline);
     timer_remove(e, &conn->connect_timer);
+    timer_remove(e, &conn->starved);
     timer_remove(e, &conn->ping_timer);
     list_remove(&e->ready, conn, offsetof(struct rpc_conn, next_ready));
     list_remove(&e->unsent, conn, offsetof(struct rpc_conn, next_unsent));

@@ -113,6 +113,7 @@ struct rpc_conn {
     uint64_t earliest;     /* no posted call has an earlier deadline */
     struct timer deadline; /* at `earliest` */
     struct timer connect_timer;
+    struct timer starved; /* all credits are out on calls that nobody waits for any more */
     int connect_error;
 
     uint64_t ping_interval; /* nanoseconds; 0: no pings */

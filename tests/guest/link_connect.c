@@ -2,7 +2,13 @@
 #include "tests/guest/link_rig.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <rdma/rdma_cma.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +166,50 @@ Test(link_connect, attach_is_refused, .timeout = 60)
         const struct gate_options options = {.hook = attach_error, .arg = &code};
         link_expect_mount(&options, SOON, results[code], "what the gateway says");
     }
+}
+
+/*
+ * The answer and the end of the connection are seen at once: from when the gateway begins to answer
+ * until it has disconnected, the client does not get to look at events. Standing in for librdmacm's
+ * function, this is called by the client's thread and by the gateway's.
+ */
+static struct {
+    pthread_t client;
+    atomic_bool answering, over;
+} ended;
+
+int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
+{
+    static int (*real)(struct rdma_event_channel *, struct rdma_cm_event **);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "rdma_get_cm_event");
+    if (ended.answering && pthread_equal(pthread_self(), ended.client)) {
+        struct pollfd p = {.fd = channel->fd, .events = POLLIN};
+        while (!ended.over)
+            sched_yield();
+        poll(&p, 1, PEER_PATIENCE_MS);
+    }
+    return real(channel, event);
+}
+
+static bool attach_error_and_end(struct gate_call *call, void *arg)
+{
+    if (!attach_is(call))
+        return false;
+    ended.answering = true;
+    attach_error(call, arg);
+    gate_disconnect(call->link);
+    ended.over = true;
+    return true;
+}
+
+/* Why it ended is told, not only that it did. */
+Test(link_connect, attach_is_refused_and_the_end_is_there_too, .timeout = 60)
+{
+    uint8_t code = RDMA_ERROR_REFUSED;
+    const struct gate_options options = {.hook = attach_error_and_end, .arg = &code};
+    ended.client = pthread_self();
+    link_expect_mount(&options, SOON, -ENOENT, "what the gateway says");
 }
 
 static bool attach_wrongly(struct gate_call *call, void *arg)

@@ -356,6 +356,43 @@ Test(link_rule1, all_credits_lost, .timeout = 60)
     link_down(&l);
 }
 
+/* They have come back, but nobody has looked: the connection is as good as ever. */
+Test(link_rule1, all_credits_have_come_back, .timeout = 60)
+{
+    enum { N = 2 };
+    struct link_rig l;
+    struct guard g[N];
+    struct told told[N];
+    link_up(&l, NULL, "?rdma_credits=2" PATIENT, 4096);
+    gate_set_cancel(l.gate, GATE_DEAF);
+    link_hook(&l, gate_keep_all, NULL);
+    for (unsigned i = 0; i < N; i++) {
+        guard_make_one(&g[i], 1024);
+        told[i] = (struct told){.memory = &g[i], .take = REVOKE_IT};
+        told_read(&l.rig, &told[i], 0);
+        cr_assert(gate_wait_kept(l.gate, i + 1));
+        cr_assert_eq(gzc_cancel(l.rig.volume, told[i].ticket), 0);
+        told_expect(&l.rig, &told[i], -ECANCELED);
+    }
+    link_hook(&l, NULL, NULL);
+    gate_lock(l.gate);
+    for (unsigned i = 0; i < N; i++) {
+        struct gate_kept *kept = gate_kept(l.gate, i);
+        struct gate_reply r;
+        gate_error(&kept->call, RDMA_ERROR_CANCELLED, "at last", &r);
+        cr_assert_eq(gate_answer(&kept->call, &r), IBV_WC_SUCCESS);
+        gate_reply_free(&r);
+    }
+    gate_unlock(l.gate);
+    link_read(&l, 4096, 0);
+    cr_assert_eq(gate_counts(l.gate).links, 1);
+    for (unsigned i = 0; i < N; i++) {
+        told_memory(&told[i]);
+        guard_free(&g[i]);
+    }
+    link_down(&l);
+}
+
 /* ---- many operations, and ends of all of them ------------------------------------------------ */
 
 enum { MANY = 64 };

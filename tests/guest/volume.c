@@ -4,10 +4,13 @@
  * user is told.
  */
 #include "tests/lab/volume.h"
+#include "base/clock.h"
 #include "tests/guest/gateway_client.h"
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -244,6 +247,48 @@ Test(volume, memory_that_is_remapped_between_reads)
     }
     munmap(p, SIZE);
     munmap(q, SIZE);
+    end(v, f);
+}
+
+static size_t pinned_kib(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[128];
+    size_t kib = SIZE_MAX;
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof(line), f))
+        sscanf(line, "VmPin: %zu", &kib);
+    fclose(f);
+    return kib;
+}
+
+/* Unmapped memory is given back to the system, also if the volume has nothing to do: asleep in its
+ * thread, or in an event loop of the program's. */
+Test(volume, memory_that_is_unmapped_while_nothing_is_done)
+{
+    gzc_file *f;
+    gzc_volume *v = begin("", &f);
+    unsigned char small[512];
+    expect_read(f, small, sizeof(small), 0); /* what begin() has unmapped is deregistered */
+    size_t before = pinned_kib();
+    for (int threaded = 0; threaded < 2; threaded++) {
+        unsigned char *p = map(NULL, 4 * MIB, 0);
+        expect_read(f, p, 4 * MIB, 0);
+        cr_assert_geq(pinned_kib(), before + 4 * KIB);
+        cr_assert_eq(threaded ? gzc_thread_start(v) : 0, 0);
+        struct pollfd fd = {.fd = gzc_fd(v), .events = POLLIN};
+        uint64_t until = clock_now() + 20 * NSEC_PER_SEC;
+        munmap(p, 4 * MIB);
+        while (pinned_kib() > before && clock_now() < until) {
+            if (threaded)
+                sched_yield();
+            else if (poll(&fd, 1, 100) == 1)
+                gzc_poll(v, 0, 0);
+        }
+        cr_expect_leq(pinned_kib(), before, "threaded %d: %zu KiB", threaded,
+                      pinned_kib() - before);
+        cr_assert_eq(threaded ? gzc_thread_stop(v) : 0, 0);
+    }
     end(v, f);
 }
 

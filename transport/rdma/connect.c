@@ -93,8 +93,9 @@ static int link_queue(struct rdma_link *l)
             },
     };
     int entries = (int)least(2 * receives + LINK_SENDS, (unsigned)d->attr.max_cqe);
+    int word = rdma_memory_fd(d->memory);
     l->channel = ibv_create_comp_channel(l->id->verbs);
-    if (!l->channel || watch(l, l->channel->fd) < 0)
+    if (!l->channel || watch(l, l->channel->fd) < 0 || (word >= 0 && watch(l, word) < 0))
         return -errno;
     l->cq = ibv_create_cq(l->id->verbs, entries, NULL, l->channel, 0);
     if (!l->cq)
@@ -338,22 +339,29 @@ static int link_attached(struct rdma_link *l)
     return 0;
 }
 
+/* A gateway that will not attach us says why and then disconnects: word of the end does not make
+ * its answer, which came before, untrue. */
 static int link_connected(struct transport *base)
 {
     struct rdma_link *l = link_of(base);
-    int rc = link_events(l);
-    if (rc < 0 || l->state != LINK_ATTACH)
-        return rc < 0 ? rc : -EINPROGRESS;
+    int over = link_events(l);
+    if (l->state != LINK_ATTACH)
+        return over < 0 ? over : -EINPROGRESS;
+    struct errtext why = *base->why;
     struct ibv_cq *cq;
     void *context;
     while (ibv_get_cq_event(l->channel, &cq, &context) == 0)
         ibv_ack_cq_events(cq, 1);
     ibv_req_notify_cq(l->cq, 0);
+    int rc = 0;
     while (rc == 0 && link_rx_issue(base))
         rc = link_take(l);
-    if (rc < 0)
-        return rc;
-    return l->attached ? link_attached(l) : -EINPROGRESS;
+    int answer = l->attached ? link_attached(l) : -EINPROGRESS;
+    if (answer < 0 && l->attached)
+        return answer;
+    if (over < 0)
+        *base->why = why; /* rather than that of a queue pair at its end */
+    return over < 0 ? over : rc < 0 ? rc : answer;
 }
 
 static int link_peer(struct transport *base, struct sockaddr_storage *address)

@@ -27,17 +27,26 @@ static void domain_free(struct rdma_domain *d)
     free(d);
 }
 
-/* What the cache's memory is registered for. With neither windows nor trust nothing may stay
- * registered with remote access: then there is no cache. */
+/* With neither windows nor trust nothing may stay registered, as it would be with remote access:
+ * there is no cache, and gzc_register() has no effect. */
+static bool may_keep(const struct rdma *rdma, const struct rdma_domain *d)
+{
+    return d->windows || rdma->options.trust;
+}
+
+static int domain_pin(struct rdma *rdma, struct rdma_domain *d, void *address, size_t length,
+                      struct errtext *why)
+{
+    return may_keep(rdma, d) ? rdma_memory_pin(d->memory, address, length, why) : 0;
+}
+
 static int domain_memory(struct rdma *rdma, struct rdma_domain *d, struct errtext *why)
 {
-    struct rdma_memory_limits limits = {
-        .bytes = d->windows || rdma->options.trust ? rdma->options.cache : 0,
-    };
+    struct rdma_memory_limits limits = {.bytes = may_keep(rdma, d) ? rdma->options.cache : 0};
     int access = d->windows ? IBV_ACCESS_MW_BIND : IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
     int rc = rdma_memory_new(d->pd, access, &limits, &d->memory, why);
     for (struct rdma_pin *pin = rdma->pins; rc == 0 && pin; pin = pin->next)
-        rc = rdma_memory_pin(d->memory, pin->address, pin->length, why);
+        rc = domain_pin(rdma, d, pin->address, pin->length, why);
     return rc;
 }
 
@@ -109,7 +118,7 @@ int rdma_register(struct rdma *rdma, void *address, size_t length, struct errtex
     pthread_mutex_lock(&rdma->lock);
     struct rdma_domain *d = rdma->domains;
     for (; d && rc == 0; d = d->next)
-        rc = rdma_memory_pin(d->memory, address, length, why);
+        rc = domain_pin(rdma, d, address, length, why);
     if (rc == 0) {
         pin->next = rdma->pins;
         rdma->pins = pin;

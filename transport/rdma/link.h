@@ -3,7 +3,7 @@
  * docs/rdma-wire.md.
  *
  *   domain.c   what links on one device share: protection domain, receives, registered memory
- *   memory.c   the cache of registered memory; watch.c says when memory is unmapped
+ *   memory.c   the cache of registered memory (index.h); watch.c says when memory is unmapped
  *   connect.c  a link's life: addresses, queue pair, private data, ATTACH
  *   send.c     calls: memory is granted to the peer, the SEND is put together
  *   receive.c  completions, replies; grants are taken back
@@ -195,7 +195,7 @@ void link_tx_issue(struct transport *t);
 int link_tx_finish(struct transport *t);
 void link_tx_ready(struct transport *t);
 void link_tx_reset(struct rdma_link *l);
-/** Room for @p n more work requests? */
+/** Room for @p n more work requests? As what is done changes with completions: under the lock. */
 bool link_has_room(const struct rdma_link *l, unsigned n);
 /** Adds a work request to those to be posted. */
 struct ibv_send_wr *link_request(struct rdma_link *l, enum ibv_wr_opcode opcode);
@@ -206,8 +206,10 @@ int link_bind(struct rdma_link *l, struct link_grant *grant, struct ibv_mr *mr, 
 unsigned link_invalidate(struct rdma_link *l, struct link_slot *slot);
 /** How many of a slot's windows are bound. */
 unsigned link_bound(const struct link_slot *slot);
-/** Adds a message of just a header. @return 0 or -EBUSY: too many are under way. */
-int link_control(struct rdma_link *l, uint8_t kind, uint32_t xid, uint32_t callbacks);
+/** Room for one more message of just a header? Under the lock, as above. */
+bool link_control_fits(const struct rdma_link *l);
+/** Adds a message of just a header, for which there is room. */
+void link_control(struct rdma_link *l, uint8_t kind, uint32_t xid, uint32_t callbacks);
 /** Posts what has been added, the last of it signalled if @p signal. @return 0 or -errno. */
 int link_post(struct rdma_link *l, bool signal);
 

@@ -24,27 +24,25 @@
  *
  * A region that is retired is never found again, and is deregistered with its last reference;
  * what the watcher retires is deregistered by the next caller of any function here, since the
- * watcher itself must not free. System calls are made without the lock, but for watch_settled().
+ * watcher itself must not free; a descriptor tells whoever sleeps. System calls that may wait are
+ * made without the lock.
  *
  * A hit needs watch_settled() (watch.c says why), one short system call. Pinned memory needs none.
  */
 #include "transport/rdma/memory.h"
 
+#include "transport/rdma/index.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define REGIONS      4096
 #define ABSORB_SMALL ((size_t)1 << 20)
 #define ABSORB_MOST  ((size_t)64 << 20)
-
-/* Regions in the order of their starts. */
-struct index {
-    struct rdma_region **regions;
-    unsigned n, room;
-};
 
 struct rdma_memory {
     struct watch_user user; /* first; its lock is this cache's */
@@ -56,7 +54,9 @@ struct rdma_memory {
     struct index cached;
     struct rdma_region unused;   /* head of the list of cached ones, least recently used first */
     struct rdma_region *retired; /* without references, to be deregistered */
-    unsigned coming;             /* regions that are being registered for the cache */
+    int word;        /* eventfd, readable when the watcher has added to them; -1: none */
+    bool told;       /* it is readable */
+    unsigned coming; /* regions that are being registered for the cache */
     struct rdma_memory_counters count;
 
     pthread_mutex_t pinning; /* pin and unpin, one at a time; taken before the other lock */
@@ -70,38 +70,7 @@ static size_t size_of(const struct rdma_region *r)
     return r->end - r->start;
 }
 
-/* ---- indexes --------------------------------------------------------------------------------- */
-
-/* How many start at or before `at`. */
-static unsigned index_upto(const struct index *x, uintptr_t at)
-{
-    unsigned low = 0, high = x->n;
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        if (x->regions[middle]->start <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void index_insert(struct index *x, struct rdma_region *r)
-{
-    unsigned i = index_upto(x, r->start);
-    memmove(&x->regions[i + 1], &x->regions[i], (x->n - i) * sizeof(*x->regions));
-    x->regions[i] = r;
-    x->n++;
-}
-
-static void index_remove(struct index *x, const struct rdma_region *r)
-{
-    unsigned i = index_upto(x, r->start);
-    while (x->regions[i - 1] != r)
-        i--;
-    memmove(&x->regions[i - 1], &x->regions[i], (x->n - i) * sizeof(*x->regions));
-    x->n--;
-}
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static struct rdma_region *find_cached(const struct rdma_memory *m, uintptr_t start, uintptr_t end)
 {
@@ -155,8 +124,11 @@ static void memory_stale(struct watch_user *user, struct watch *watch)
     struct rdma_region *r =
         (struct rdma_region *)((char *)watch - offsetof(struct rdma_region, watch));
     m->count.invalidations += r->state == REGION_CACHED || r->state == REGION_NEW;
-    if (r->state == REGION_CACHED)
-        retire(m, r);
+    if (r->state != REGION_CACHED)
+        return;
+    retire(m, r);
+    if (m->retired && !m->told)
+        m->told = eventfd_write(m->word, 1) == 0;
 }
 
 /* Evicts until there is room for one more of `bytes`, which are within the limit. */
@@ -233,7 +205,11 @@ static void destroy_all(struct rdma_region *list)
 static struct rdma_region *unlock(struct rdma_memory *m)
 {
     struct rdma_region *retired = m->retired;
+    eventfd_t n;
     m->retired = NULL;
+    if (m->told)
+        eventfd_read(m->word, &n);
+    m->told = false;
     pthread_mutex_unlock(&m->user.lock);
     return retired;
 }
@@ -536,6 +512,11 @@ void rdma_memory_reap(struct rdma_memory *m)
     unlock_and_reap(m);
 }
 
+int rdma_memory_fd(const struct rdma_memory *m)
+{
+    return m->word;
+}
+
 void rdma_memory_count(struct rdma_memory *m, struct rdma_memory_counters *counters)
 {
     pthread_mutex_lock(&m->user.lock);
@@ -574,7 +555,8 @@ int rdma_memory_new(struct ibv_pd *pd, int access, const struct rdma_memory_limi
     m->unused.next = m->unused.previous = &m->unused;
     pthread_mutex_init(&m->user.lock, NULL);
     pthread_mutex_init(&m->pinning, NULL);
-    m->cache = limits->bytes && watch_open(&m->user, regions, NULL) == 0;
+    m->word = limits->bytes ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    m->cache = m->word >= 0 && watch_open(&m->user, regions, NULL) == 0;
     return 0;
 }
 
@@ -590,6 +572,8 @@ void rdma_memory_free(struct rdma_memory *m)
         destroy(m->pins.regions[i]);
     if (m->cache)
         watch_close(&m->user);
+    if (m->word >= 0)
+        close(m->word);
     pthread_mutex_destroy(&m->user.lock);
     pthread_mutex_destroy(&m->pinning);
     free(m->pins.regions);

@@ -74,8 +74,10 @@ int rdma_memory_pin(struct rdma_memory *m, const void *address, size_t length, s
 /** Takes it back; references on the region stay good. @return 0 or -ENOENT without text. */
 int rdma_memory_unpin(struct rdma_memory *m, const void *address, size_t length);
 
-/** Deregisters what the watch has made useless; so do get and put. For a program that is idle. */
+/** Deregisters what the watch has made useless; so do get and put. */
 void rdma_memory_reap(struct rdma_memory *m);
+/** A descriptor that polls readable while there is something to reap; -1: there never is. */
+int rdma_memory_fd(const struct rdma_memory *m);
 
 void rdma_memory_count(struct rdma_memory *m, struct rdma_memory_counters *counters);
 

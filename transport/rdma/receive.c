@@ -243,13 +243,14 @@ static int link_show(struct rdma_link *l)
 
 /* ---- the transport's functions --------------------------------------------------------------- */
 
-/* After a sleep: which of the two descriptors has woken us. */
+/* After a sleep: which of the three descriptors has woken us. */
 static void link_wake(struct rdma_link *l)
 {
     struct ibv_cq *cq;
     void *context;
     l->armed = false;
     l->base.drowsy = true;
+    rdma_memory_reap(l->domain->memory);
     while (ibv_get_cq_event(l->channel, &cq, &context) == 0)
         ibv_ack_cq_events(cq, 1);
     if (l->failed == 0)
@@ -292,6 +293,7 @@ bool link_rx_sleep(struct transport *base)
 {
     struct rdma_link *l = link_of(base);
     if (!l->armed) {
+        rdma_memory_reap(l->domain->memory);
         ibv_req_notify_cq(l->cq, 0);
         l->armed = true;
         base->drowsy = false;

@@ -52,8 +52,9 @@ static int wait_for(struct rdma_link *l, uint64_t done, const struct link_slot *
 
 static int ask_back(struct rdma_link *l, struct link_slot *slot)
 {
-    if (!link_has_room(l, 1) || link_control(l, RDMA_CANCEL, slot->xid, l->callbacks_told) < 0)
+    if (!link_control_fits(l))
         return 0;
+    link_control(l, RDMA_CANCEL, slot->xid, l->callbacks_told);
     int rc = link_post(l, true);
     if (rc == 0 && !l->deaf) {
         rc = wait_for(l, 0, slot, SLOT_SENT, ANSWER_TIME);

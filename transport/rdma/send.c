@@ -91,12 +91,15 @@ int link_post(struct rdma_link *l, bool signal)
     return rc;
 }
 
-int link_control(struct rdma_link *l, uint8_t kind, uint32_t xid, uint32_t callbacks)
+bool link_control_fits(const struct rdma_link *l)
+{
+    return link_has_room(l, 1) && l->control_fence[l->control_next] <= l->done;
+}
+
+void link_control(struct rdma_link *l, uint8_t kind, uint32_t xid, uint32_t callbacks)
 {
     struct link_tx *tx = &l->tx;
     unsigned i = l->control_next;
-    if (l->control_fence[i] > l->done)
-        return -EBUSY;
     l->control_next = (i + 1) % LINK_CONTROLS;
     uint8_t *send = l->controls + i * RDMA_HEADER_BYTES;
     struct rdma_header h = {.xid = xid, .kind = kind, .callbacks = callbacks};
@@ -108,7 +111,6 @@ int link_control(struct rdma_link *l, uint8_t kind, uint32_t xid, uint32_t callb
     request->sg_list = piece;
     request->num_sge = 1;
     l->control_fence[i] = tx->posted + tx->nrequests;
-    return 0;
 }
 
 /* ---- granting -------------------------------------------------------------------------------- */
@@ -385,7 +387,7 @@ bool link_tx_prepare(struct transport *base)
     }
     base->blocked = (tx->first && !tx->n) || l->answered.first;
     tx->credit = !tx->n && l->callbacks_shown - l->callbacks_told >= LINK_CALLBACKS / 2 &&
-                 link_has_room(l, 1) && l->control_fence[l->control_next] <= l->done;
+                 link_control_fits(l);
     if (tx->n || tx->credit)
         l->callbacks_told = tx->callbacks;
     if (tx->n) {
