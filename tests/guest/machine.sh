@@ -41,6 +41,7 @@ setfattr -n user.test -v value "$TMPDIR"
 [[ -c /dev/infiniband/rdma_cm && $(</sys/class/infiniband/$RDMA_DEVICE/ports/1/state) == *ACTIVE ]]
 [[ $(ulimit -l) == unlimited && $(id -u) == 0 && $PWD == "$1" ]]
 [[ $(nproc) == 1 && $GZC_FUZZ_SECONDS == 7 ]]
+[[ $(</sys/devices/system/clocksource/clocksource0/current_clocksource) == tsc ]]
 nsenter --net="$GUEST_NETNS" ip address show "$RDMA_NETDEV" | grep -q "$RDMA_IP/"
 python3 "$1/tls.py"
 sleep 1000 &
