@@ -16,7 +16,8 @@
 enum {
     READS = 16,
     ROUNDS = 6,
-    SIZE = 4096,
+    SMALL = 4096,
+    LARGE = 1 << 20,
     PIECES_MOST = 4,
     MARK = 1000000, /* the number of no system call */
 };
@@ -38,6 +39,7 @@ struct reading {
     const char *options;
     bool registered;
     int pieces;
+    size_t size; /* of a piece */
 };
 
 static void must(bool what, const char *name, gzc_volume *v)
@@ -55,19 +57,19 @@ static void read_traced(const struct reading *reading)
     gzc_volume *v = NULL;
     gzc_file *f = NULL;
     struct iovec iov[PIECES_MOST];
-    size_t bytes = (size_t)reading->pieces * SIZE;
+    size_t size = reading->size, bytes = (size_t)reading->pieces * size;
     must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0, "ptrace", NULL);
     raise(SIGSTOP);
     snprintf(uri, sizeof(uri), "gluster+brick+rdma://%s%s?busy_poll_us=1000000&ping_timeout=0%s",
              getenv("RDMA_IP"), getenv("LAB_BRICK_PATH"), reading->options);
     must(gzc_mount(uri, &v) == 0, "mount", v);
     must(gzc_open(v, "/syscalls", O_RDWR | O_CREAT, 0644, &f) == 0, "open", v);
-    /* each piece with a page that is not read to behind it, so that they do not touch */
+    /* each piece with as much that is not read to behind it, so that they do not touch */
     unsigned char *memory = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     must(memory != MAP_FAILED, "mmap", NULL);
     for (int i = 0; i < reading->pieces; i++)
-        iov[i] = (struct iovec){memory + (size_t)i * 2 * SIZE, SIZE};
+        iov[i] = (struct iovec){memory + (size_t)i * 2 * size, size};
     must(gzc_pwritev(f, iov, reading->pieces, 0) == (ssize_t)bytes, "write", v);
     must(!reading->registered || gzc_register(v, memory, 2 * bytes) == 0, "register", v);
     for (int round = 0; round <= ROUNDS; round++) { /* the first to warm up */
@@ -156,9 +158,10 @@ static void expect(const struct reading *reading, unsigned doorbells, unsigned w
     for (int i = 2; i <= ROUNDS; i++)
         if (rounds[i].others < best.others)
             best = rounds[i];
-    fprintf(stderr, "# '%s', %s, %d pieces: %.3f doorbells, %.3f watches, %.3f others in a read\n",
+    fprintf(stderr,
+            "# '%s', %s, %d of %zu bytes: %.3f doorbells, %.3f watches, %.3f others in a read\n",
             reading->options, reading->registered ? "registered" : "cached", reading->pieces,
-            (double)best.doorbells / READS, (double)best.watches / READS,
+            reading->size, (double)best.doorbells / READS, (double)best.watches / READS,
             (double)best.others / READS);
     cr_expect_eq(best.others, 0, "%u others, of which system call %ld", best.others,
                  (long)best.last_other);
@@ -170,9 +173,10 @@ static void expect(const struct reading *reading, unsigned doorbells, unsigned w
 Test(syscalls, none_with_registered_memory)
 {
     gateway_start(&gateway, NULL);
-    expect(&(struct reading){"", true, 1}, 2, 0);
-    expect(&(struct reading){"", true, PIECES_MOST}, 2, 0);
-    expect(&(struct reading){"&rdma_trust=1", true, 1}, 1, 0);
+    expect(&(struct reading){"", true, 1, SMALL}, 2, 0);
+    expect(&(struct reading){"", true, PIECES_MOST, SMALL}, 2, 0);
+    expect(&(struct reading){"", true, 1, LARGE}, 2, 0);
+    expect(&(struct reading){"&rdma_trust=1", true, 1, SMALL}, 1, 0);
     gateway_stop(&gateway);
 }
 
@@ -180,8 +184,9 @@ Test(syscalls, none_with_registered_memory)
 Test(syscalls, one_for_each_piece_in_the_cache)
 {
     gateway_start(&gateway, NULL);
-    expect(&(struct reading){"", false, 1}, 2, 1);
-    expect(&(struct reading){"", false, PIECES_MOST}, 2, PIECES_MOST);
-    expect(&(struct reading){"&rdma_trust=1", false, 1}, 1, 1);
+    expect(&(struct reading){"", false, 1, SMALL}, 2, 1);
+    expect(&(struct reading){"", false, PIECES_MOST, SMALL}, 2, PIECES_MOST);
+    expect(&(struct reading){"", false, 1, LARGE}, 2, 1);
+    expect(&(struct reading){"&rdma_trust=1", false, 1, SMALL}, 1, 1);
     gateway_stop(&gateway);
 }
