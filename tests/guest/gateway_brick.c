@@ -93,6 +93,26 @@ Test(gateway_brick, callbacks_wait_for_slots)
     end();
 }
 
+/* What the brick says does not fit a slot of the least size: it is left out, and counted. */
+Test(gateway_brick, callbacks_longer_than_a_slot_are_left_out)
+{
+    char path[PATH_MAX];
+    begin(&(struct lab_brick_options){.options = {"upcall.cache-invalidation=on"}},
+          &(struct gc_options){.slot = RDMA_SLOT_LEAST});
+    snprintf(path, sizeof(path), "/%s", strrchr(gc_file("shared", 5000, gfid), '/') + 1);
+    gc_expect_works(&c, gfid);
+    gzc_volume *v = mount_brick("");
+    gzc_file *f = open_file(v, path, O_RDWR);
+    cr_assert_eq(gzc_pwrite(f, "x", 1, 4999), 1);
+    gateway_await(&gateway, "callbacks_dropped", 1);
+    cr_assert(gateway_logged(&gateway, " callback-dropped "));
+    cr_assert_eq(gateway_stat(&gateway, "callbacks"), 0);
+    gc_expect_works(&c, gfid);
+    cr_assert_eq(gzc_close(f), 0);
+    cr_assert_eq(gzc_unmount(v), 0);
+    end();
+}
+
 /* ---- a brick that goes away ------------------------------------------------------------------ */
 
 Test(gateway_brick, its_clients_are_disconnected_and_come_back)
@@ -116,6 +136,35 @@ Test(gateway_brick, its_clients_are_disconnected_and_come_back)
     gc_expect_works(&c, gfid);
     cr_assert_eq(gateway_stat(&gateway, "clients"), 1);
     end();
+}
+
+/* A program sees nothing of it but time. */
+Test(gateway_brick, a_volume_outlives_its_brick)
+{
+    char uri[PATH_MAX + 64], text[512];
+    unsigned char memory[5000];
+    struct gzc_brick_info info;
+    gzc_volume *v;
+    brick_start(NULL);
+    gateway_start(&gateway, NULL);
+    snprintf(uri, sizeof(uri), "gluster+brick+rdma://%s%s", getenv("RDMA_IP"), brick.path);
+    cr_assert_eq(gzc_mount(uri, &v), 0, "%s", volume_text(v));
+    gzc_file *f = open_file(v, "/file", O_RDWR | O_CREAT);
+    pattern_fill(memory, sizeof(memory), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(gzc_pwrite(f, memory, sizeof(memory), i), (ssize_t)sizeof(memory));
+        cr_assert_eq(lab_brick_restart(&brick), 0);
+        ssize_t n = gzc_pread(f, memory, sizeof(memory), i);
+        gzc_file_error(f, text, sizeof(text));
+        cr_assert_eq(n, (ssize_t)sizeof(memory), "%zd %s", n, text);
+        cr_assert_eq(pattern_check(memory, sizeof(memory), 0), sizeof(memory));
+    }
+    cr_assert_eq(gzc_brick_info(v, 0, &info, sizeof(info)), 0);
+    cr_expect_str_eq(info.transport, "rdma");
+    cr_assert_eq(gzc_close(f), 0);
+    cr_assert_eq(gzc_unmount(v), 0);
+    gateway_stop(&gateway);
+    cr_assert_eq(lab_brick_stop(&brick), 0);
 }
 
 /* ---- a device that goes away ----------------------------------------------------------------- */
