@@ -93,26 +93,6 @@ Test(gateway_brick, callbacks_wait_for_slots)
     end();
 }
 
-/* What the brick says does not fit a slot of the least size: it is left out, and counted. */
-Test(gateway_brick, callbacks_longer_than_a_slot_are_left_out)
-{
-    char path[PATH_MAX];
-    begin(&(struct lab_brick_options){.options = {"upcall.cache-invalidation=on"}},
-          &(struct gc_options){.slot = RDMA_SLOT_LEAST});
-    snprintf(path, sizeof(path), "/%s", strrchr(gc_file("shared", 5000, gfid), '/') + 1);
-    gc_expect_works(&c, gfid);
-    gzc_volume *v = mount_brick("");
-    gzc_file *f = open_file(v, path, O_RDWR);
-    cr_assert_eq(gzc_pwrite(f, "x", 1, 4999), 1);
-    gateway_await(&gateway, "callbacks_dropped", 1);
-    cr_assert(gateway_logged(&gateway, " callback-dropped "));
-    cr_assert_eq(gateway_stat(&gateway, "callbacks"), 0);
-    gc_expect_works(&c, gfid);
-    cr_assert_eq(gzc_close(f), 0);
-    cr_assert_eq(gzc_unmount(v), 0);
-    end();
-}
-
 /* ---- a brick that goes away ------------------------------------------------------------------ */
 
 Test(gateway_brick, its_clients_are_disconnected_and_come_back)
@@ -187,30 +167,44 @@ static pid_t make_client(int begins, int ready)
 }
 
 /* There was only one: the gateway ends, for whoever has started it to start it again. */
-Test(gateway_brick, the_last_device_goes)
+static void the_last_device_goes(bool with_client)
 {
     static const char again[] =
         "rdma link add $RDMA_DEVICE type rxe netdev $RDMA_NETDEV && "
         "echo 0 >/sys/class/infiniband/$RDMA_DEVICE/ports/1/hw_counters/lifespan";
     int begins[2], ready[2], status;
     char byte;
-    cr_assert(pipe(begins) == 0 && pipe(ready) == 0);
+    cr_assert(pipe2(begins, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0);
     brick_start(NULL);
-    pid_t client = make_client(begins[0], ready[1]);
+    pid_t client = with_client ? make_client(begins[0], ready[1]) : 0;
+    close(ready[1]); /* its end is told */
     gateway_start(&gateway, NULL);
     cr_assert_eq(write(begins[1], "x", 1), 1);
-    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    cr_assert_eq(read(ready[0], &byte, 1), with_client);
     pid_t removal = fork();
     if (removal == 0) {
         execlp("rdma", "rdma", "link", "delete", getenv("RDMA_DEVICE"), NULL);
         _exit(127);
     }
     cr_assert_eq(waitpid(gateway.pid, &status, 0), gateway.pid);
-    kill(client, SIGKILL);
-    waitpid(client, NULL, 0);
+    if (client) {
+        kill(client, SIGKILL);
+        waitpid(client, NULL, 0);
+    }
     cr_assert_eq(waitpid(removal, NULL, 0), removal);
     cr_assert_eq(system(again), 0);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
     cr_assert(gateway_logged(&gateway, "there is no RDMA device left"));
     cr_assert_eq(lab_brick_stop(&brick), 0);
+}
+
+Test(gateway_brick, the_last_device_goes_with_its_clients)
+{
+    the_last_device_goes(true);
+}
+
+/* None tells of it by going. */
+Test(gateway_brick, the_last_device_goes_alone)
+{
+    the_last_device_goes(false);
 }

@@ -79,6 +79,7 @@ struct gateway {
     uint64_t now;          /* of this turn */
     struct list devices;   /* struct device */
     struct list listeners; /* struct listener */
+    struct list watches;   /* struct listener, too: one for each device, that tells when it goes */
     struct list clients;   /* struct client, all that have not ended */
     struct list dead;      /* to be freed at the end of the turn */
     struct list hot;       /* clients whose completion queue is polled, not armed */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,66 @@ static void events_ready(struct source *s, uint32_t epoll_events)
     }
 }
 
+/* ---- devices that go ------------------------------------------------------------------------- */
+
+static void watch_event(struct cm_owner *owner, const struct rdma_cm_event *event)
+{
+    struct listener *l = (struct listener *)owner;
+    struct gateway *g = l->g;
+    const struct ibv_context *verbs = l->id->verbs;
+    if (event->event != RDMA_CM_EVENT_DEVICE_REMOVAL)
+        return;
+    listener_free(l);
+    for (struct list *i = g->devices.next; i != &g->devices; i = i->next) {
+        struct device *d = LIST_OF(i, struct device, link);
+        if (d->verbs == verbs) {
+            device_remove(d, "it is being removed");
+            return;
+        }
+    }
+}
+
+static bool is_watched(const struct gateway *g, const struct ibv_context *verbs)
+{
+    for (struct list *i = g->watches.next; i != &g->watches; i = i->next)
+        if (LIST_OF(i, struct listener, link)->id->verbs == verbs)
+            return true;
+    return false;
+}
+
+/* Binds an id to the device that has this address, if there is one that has no id yet. */
+static void watch_address(struct gateway *g, struct sockaddr *address)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    if (!l)
+        return;
+    l->g = g;
+    l->cm.event = watch_event;
+    list_init(&l->link);
+    if (rdma_create_id(g->events, &l->id, l, RDMA_PS_TCP) < 0)
+        free(l);
+    else if (rdma_bind_addr(l->id, address) < 0 || !l->id->verbs || is_watched(g, l->id->verbs))
+        listener_free(l);
+    else
+        list_append(&g->watches, &l->link);
+}
+
+/* That a device is to go is told to what is bound to it. Listening on all addresses is not, clients
+ * may be gone themselves by then, and some devices do not go before the gateway has closed them. */
+static void devices_watch(struct gateway *g)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all) < 0)
+        return;
+    for (struct ifaddrs *a = all; a; a = a->ifa_next)
+        if (a->ifa_addr &&
+            (a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6))
+            watch_address(g, a->ifa_addr);
+    freeifaddrs(all);
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
+
 int listen_start(struct gateway *g, struct errtext *why)
 {
     char port[8];
@@ -247,6 +308,8 @@ int listen_start(struct gateway *g, struct errtext *why)
         if (rc < 0)
             rc = listen_on(g, "0.0.0.0", port, why);
     }
+    if (rc == 0)
+        devices_watch(g);
     return rc;
 }
 
@@ -254,6 +317,8 @@ void listen_stop(struct gateway *g)
 {
     while (!list_empty(&g->listeners))
         listener_free(LIST_OF(g->listeners.next, struct listener, link));
+    while (!list_empty(&g->watches))
+        listener_free(LIST_OF(g->watches.next, struct listener, link));
 }
 
 void listen_end(struct gateway *g)

@@ -212,8 +212,9 @@ int main(int argc, char **argv)
     options_parse(&g->options, argc, argv);
     g->cm_source.fd = g->stats_source.fd = g->signal_source.fd = -1;
     g->signal_source.ready = signal_ready;
-    struct list *lists[] = {&g->devices, &g->listeners, &g->clients, &g->dead,   &g->hot,
-                            &g->tasks,   &g->hungry,    &g->ready,   &g->unsent, &g->drowsy};
+    struct list *lists[] = {&g->devices, &g->listeners, &g->clients, &g->dead,
+                            &g->hot,     &g->tasks,     &g->hungry,  &g->ready,
+                            &g->unsent,  &g->drowsy,    &g->watches};
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         list_init(lists[i]);
     g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
