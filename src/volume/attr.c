@@ -247,6 +247,11 @@ static void access_go(struct op *op)
         attr_refuse(a, -EROFS);
         return;
     }
+    const struct gf_iatt *stat = &a->path.walk.stat;
+    if (a->args.mask & X_OK && !S_ISDIR(stat->mode) && !(stat->mode & 0111)) {
+        attr_refuse(a, -EACCES); /* not even root executes it, which bricks do not say */
+        return;
+    }
     memcpy(args.gfid, attr_gfid(a), sizeof(args.gfid));
     attr_post(a, GF_FOP_ACCESS, &args, attr_done);
 }

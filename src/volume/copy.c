@@ -177,8 +177,8 @@ static void copy_next(struct copy_op *c)
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 
-/* Within one file what counts is what there is to be copied, as in Linux (read_write.c:
- * generic_copy_file_checks). */
+/* Within one file what counts is what there is to be copied when it begins, as in Linux
+ * (read_write.c: generic_copy_file_checks): the copy may make the file longer. */
 static void copy_sized(struct op *op)
 {
     struct copy_op *c = copy_op_of(op);
@@ -211,7 +211,7 @@ static void copy_turn(struct op *part)
         op_finish(part, 0);
     else if (++c->come < 2)
         return;
-    else if (c->in->inode == c->out->inode && copy_overlaps(c->from, c->to, c->count))
+    else if (c->in->inode == c->out->inode)
         copy_ask_size(c);
     else
         copy_next(c);

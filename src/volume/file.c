@@ -56,6 +56,40 @@ static void open_finish(struct op *op, const uint8_t *gfid, int64_t fd)
     op_finish(op, 0);
 }
 
+static void open_given_up(struct op *op)
+{
+    struct open_op *o = open_op_of(op);
+    fop_free_results(&o->fop);
+    op_fail(op, &o->truncate, o->path.walk.path);
+}
+
+static void open_truncated(struct op *op)
+{
+    struct open_op *o = open_op_of(op);
+    struct remote *remote = &o->file->remote;
+    const uint8_t *gfid = o->path.walk.stat.gfid;
+    fop_free_results(&o->truncate);
+    if (!o->truncate.error) {
+        open_finish(op, gfid, o->fd);
+        return;
+    }
+    gf_release_args args = {0};
+    memcpy(args.gfid, gfid, sizeof(args.gfid));
+    remote_opened(remote, &o->fop, &o->file->caller, gfid, o->fd, o->flags, false);
+    op_round(op, 1, open_given_up);
+    op_post_on(op, &o->fop, remote, GF_FOP_RELEASE, &args);
+}
+
+/* OPEN with O_TRUNC would truncate, but carries no time stamp for it. */
+static void open_truncate(struct op *op)
+{
+    struct open_op *o = open_op_of(op);
+    gf_truncate_args args = {.offset = 0};
+    memcpy(args.gfid, o->path.walk.stat.gfid, sizeof(args.gfid));
+    op_round(op, 1, open_truncated);
+    op_post(op, &o->truncate, op->volume->sessions[0], GF_FOP_TRUNCATE, &args);
+}
+
 static void open_again(struct op *op)
 {
     struct open_op *o = open_op_of(op);
@@ -64,9 +98,7 @@ static void open_again(struct op *op)
         op_fail(op, &o->fop, w->path);
         return;
     }
-    path_op_free(&o->path);
-    w->at = w->links = w->depth = w->room = 0;
-    w->missing = w->stat_known = false;
+    walk_reset(w, w->path, w->flags);
     walk_start(&o->path, open_walked);
 }
 
@@ -88,14 +120,16 @@ static void open_opened(struct op *op)
 {
     struct open_op *o = open_op_of(op);
     int error = o->fop.error;
-    int64_t fd = o->fop.results.fd.fd;
+    o->fd = o->fop.results.fd.fd;
     fop_free_results(&o->fop);
     if ((error == -ENOENT || error == -ESTALE) && o->flags & O_CREAT)
         open_again(op); /* another client removed it */
     else if (error)
         op_fail(op, &o->fop, o->path.walk.path);
+    else if (o->flags & O_TRUNC)
+        open_truncate(op);
     else
-        open_finish(op, o->path.walk.stat.gfid, fd);
+        open_finish(op, o->path.walk.stat.gfid, o->fd);
 }
 
 static void open_create(struct op *op)
@@ -155,7 +189,7 @@ static void open_walked(struct op *op)
     } else if (!S_ISREG(w->stat.mode)) { /* a FIFO would hold up the brick's thread for good */
         open_fail(op, -ENXIO);
     } else {
-        gf_open_args args = {.flags = (u_int)(o->flags & ~(O_CREAT | O_EXCL))};
+        gf_open_args args = {.flags = (u_int)(o->flags & ~(O_CREAT | O_EXCL | O_TRUNC))};
         memcpy(args.gfid, w->stat.gfid, sizeof(args.gfid));
         op_round(op, 1, open_opened);
         op_post(op, &o->fop, op->volume->sessions[0], GF_FOP_OPEN, &args);
@@ -200,13 +234,25 @@ int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int fla
     return 0;
 }
 
+/* "name/" is a directory's, and open(2) makes none; whatever it is now. */
+static void open_slash(struct op *op)
+{
+    open_fail(op, -EISDIR);
+}
+
 void open_start(struct op *op)
 {
     struct open_op *o = open_op_of(op);
     o->flags &= ~(O_CLOEXEC | O_NOCTTY);
     if (op->volume->sessions[0]->spec->filter_direct)
         o->flags &= ~O_DIRECT;
-    walk_start((struct path_op *)op, open_walked);
+    const char *path = o->path.walk.path;
+    if (o->flags & O_CREAT && *path && path[strlen(path) - 1] == '/') {
+        o->path.walk.flags |= WALK_PARENT;
+        walk_start(&o->path, open_slash);
+    } else {
+        walk_start(&o->path, open_walked);
+    }
 }
 
 /* ---- calls on an open file ------------------------------------------------------------------- */

@@ -12,7 +12,8 @@ struct open_op {
     unsigned tries;        /* other clients may remove and create the name meanwhile */
     struct gzc_file *file; /* being made */
     struct gzc_file **out; /* set when the operation has completed; NULL on failure */
-    struct fop fop;
+    int64_t fd;            /* the brick's */
+    struct fop fop, truncate;
 };
 /** Prepares it; @p path must stay until it is over. @return 0 or -ENOMEM. */
 int open_init(struct open_op *o, struct gzc_volume *v, const char *path, int flags, mode_t mode,

@@ -26,10 +26,9 @@ void name_op_init(struct name_op *n, struct gzc_volume *v, const char *path, uns
 }
 
 /* The root, "." and ".." have no name that could be made or removed. */
-static bool refuse_nameless(struct op *op, int error)
+static bool refuse_nameless(struct op *op, const char *name, int error)
 {
-    struct walk *w = &name_op_of(op)->path.walk;
-    if (w->name[strspn(w->name, ".")] || strlen(w->name) > 2)
+    if (name[strspn(name, ".")] || strlen(name) > 2)
         return false;
     walk_fail(&name_op_of(op)->path, error);
     return true;
@@ -239,7 +238,7 @@ static void unlink_slash(struct op *op)
 static void unlink_walked(struct op *op)
 {
     struct walk *w = &name_op_of(op)->path.walk;
-    if (refuse_nameless(op, -EISDIR))
+    if (refuse_nameless(op, w->name, -EISDIR))
         return;
     if (w->directory) {
         name_lookup(op, walk_dir(w), w->name, unlink_slash);
@@ -259,7 +258,7 @@ static void rmdir_walked(struct op *op)
 {
     struct walk *w = &name_op_of(op)->path.walk;
     bool dots = w->name[0] == '.'; /* as rmdir(2) */
-    if (refuse_nameless(op, !dots ? -EBUSY : w->name[1] ? -ENOTEMPTY : -EINVAL))
+    if (refuse_nameless(op, w->name, !dots ? -EBUSY : w->name[1] ? -ENOTEMPTY : -EINVAL))
         return;
     gf_rmdir_args args = {.bname = w->name};
     memcpy(args.pargfid, walk_dir(w), sizeof(args.pargfid));
@@ -287,7 +286,7 @@ static void make_slash(struct op *op)
 static bool make_refuse(struct op *op)
 {
     struct walk *w = &name_op_of(op)->path.walk;
-    if (refuse_nameless(op, -EEXIST))
+    if (refuse_nameless(op, w->name, -EEXIST))
         return true;
     if (w->directory)
         name_lookup(op, walk_dir(w), w->name, make_slash);
@@ -309,7 +308,7 @@ static void mkdir_walked(struct op *op)
 {
     struct name_op *n = name_op_of(op);
     struct walk *w = &n->path.walk;
-    if (refuse_nameless(op, -EEXIST))
+    if (refuse_nameless(op, w->name, -EEXIST))
         return;
     gf_mkdir_args args = {
         .mode = n->args.mode & 07777,
@@ -394,12 +393,27 @@ static void walk_second(struct op *op, const uint8_t *gfid, void (*then)(struct 
     walk_start(&n->path, then);
 }
 
+/* A directory has one name; that the other is there already is told first. */
+static void link_directory(struct op *op)
+{
+    struct name_op *n = name_op_of(op);
+    fop_free_results(&n->fop);
+    if (n->fop.error && n->fop.error != -ENOENT)
+        op_fail(op, &n->fop, n->path.walk.path);
+    else
+        walk_fail(&n->path, n->fop.error ? -EPERM : -EEXIST);
+}
+
 static void link_go(struct op *op)
 {
     struct name_op *n = name_op_of(op);
     struct walk *w = &n->path.walk;
     if (make_refuse(op))
         return;
+    if (n->from.directory) {
+        name_lookup(op, walk_dir(w), w->name, link_directory);
+        return;
+    }
     gf_link_args args = {.newbname = w->name};
     memcpy(args.gfid, n->from.gfid, sizeof(args.gfid));
     memcpy(args.newpargfid, walk_dir(w), sizeof(args.newpargfid));
@@ -412,10 +426,8 @@ static void link_walked(struct op *op)
     struct walk *w = &n->path.walk;
     if (!name_found(op))
         return;
-    if (S_ISDIR(w->stat.mode))
-        walk_fail(&n->path, -EPERM);
-    else
-        walk_second(op, w->stat.gfid, link_go);
+    n->from.directory = S_ISDIR(w->stat.mode);
+    walk_second(op, w->stat.gfid, link_go);
 }
 
 void link_start(struct op *op)
@@ -433,15 +445,50 @@ static void rename_post(struct op *op)
     name_post(op, GF_FOP_RENAME, &args);
 }
 
-/* A slash behind either name: the first must be a directory's. */
-static void rename_slash(struct op *op)
+static void rename_go(struct op *op);
+
+/* A directory is not moved into itself. A client sees to that: a brick refuses too, but by then has
+ * taken away the link that it finds the directory by (posix-entry-ops.c: posix_rename).
+ * @return whether it goes on, or has ended. */
+static bool rename_refuse_own(struct op *op, const uint8_t *gfid)
 {
     struct name_op *n = name_op_of(op);
-    bool directory = S_ISDIR(n->fop.results.lookup.stat.mode);
+    struct walk *w = &n->path.walk;
+    if (memcmp(walk_dir(w), n->from.gfid, sizeof(n->from.gfid)) == 0)
+        return false;
+    if (!walk_is_root(w->base)) { /* once more, along all directories on the way */
+        walk_reset(w, n->args.other, WALK_PARENT | WALK_FROM_ROOT);
+        walk_start(&n->path, rename_go);
+        return true;
+    }
+    for (unsigned i = 0; i < w->depth; i++) {
+        if (memcmp(w->trail[i], gfid, sizeof(gf_gfid)) == 0) {
+            walk_fail(&n->path, -EINVAL);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What both names are decides as in rename(2): a slash behind either wants the first to be a
+ * directory, and two names of one inode stay as they are, times too. */
+static void rename_looked(struct op *op)
+{
+    struct name_op *n = name_op_of(op);
+    struct walk *w = &n->path.walk;
+    struct gf_iatt from = n->fop.results.lookup.stat, to = w->fop.results.lookup.stat;
+    bool replaces = !w->fop.error;
     fop_free_results(&n->fop);
+    fop_free_results(&w->fop);
     if (n->fop.error)
-        op_fail(op, &n->fop, n->path.walk.path);
-    else if (!directory)
+        op_fail(op, &n->fop, w->path);
+    else if ((n->from.slash || w->directory) && !S_ISDIR(from.mode))
+        walk_fail(&n->path, -ENOTDIR);
+    else if (replaces && memcmp(from.gfid, to.gfid, sizeof(from.gfid)) == 0)
+        op_finish(op, 0);
+    else if (S_ISDIR(from.mode) && rename_refuse_own(op, from.gfid))
+        return;
+    else if (replaces && S_ISDIR(from.mode) && !S_ISDIR(to.mode))
         walk_fail(&n->path, -ENOTDIR);
     else
         rename_post(op);
@@ -450,19 +497,20 @@ static void rename_slash(struct op *op)
 static void rename_go(struct op *op)
 {
     struct name_op *n = name_op_of(op);
-    if (refuse_nameless(op, -EBUSY))
+    struct walk *w = &n->path.walk;
+    if (refuse_nameless(op, n->from.name, -EBUSY) || refuse_nameless(op, w->name, -EBUSY))
         return;
-    if (n->from.slash || n->path.walk.directory)
-        name_lookup(op, n->from.gfid, n->from.name, rename_slash);
-    else
-        rename_post(op);
+    gf_lookup_args from = {.bname = n->from.name}, to = {.bname = w->name};
+    memcpy(from.pargfid, n->from.gfid, sizeof(from.pargfid));
+    memcpy(to.pargfid, walk_dir(w), sizeof(to.pargfid));
+    op_round(op, 2, rename_looked);
+    op_post(op, &n->fop, op->volume->sessions[0], GF_FOP_LOOKUP, &from);
+    op_post(op, &w->fop, op->volume->sessions[0], GF_FOP_LOOKUP, &to);
 }
 
 static void rename_walked(struct op *op)
 {
-    struct name_op *n = name_op_of(op);
-    if (!refuse_nameless(op, -EBUSY))
-        walk_second(op, walk_dir(&n->path.walk), rename_go);
+    walk_second(op, walk_dir(&name_op_of(op)->path.walk), rename_go);
 }
 
 void rename_start(struct op *op)

@@ -21,7 +21,8 @@ struct name_op {
     struct {          /* link, rename: what the first path has come to */
         gf_gfid gfid; /* the inode; of rename its directory */
         char name[NAME_MAX + 1];
-        bool slash; /* the path ends in one */
+        bool slash;     /* the path ends in one */
+        bool directory; /* link: it is one */
     } from;
     struct fop fop;
 };

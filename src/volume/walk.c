@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uuid/uuid.h>
 
 static const uint8_t root_gfid[16] = {[15] = 1};
@@ -21,7 +22,7 @@ void walk_reset(struct walk *w, const char *path, unsigned flags)
     w->path = path;
     w->at = 0;
     w->links = w->depth = 0;
-    w->missing = w->directory = w->stat_known = false;
+    w->missing = w->directory = w->stat_known = w->searchable = false;
     w->name[0] = '\0';
 }
 
@@ -57,6 +58,7 @@ void walk_fail(struct path_op *p, int error)
 
 static int walk_enter(struct walk *w, const uint8_t *gfid)
 {
+    w->searchable = false;
     if (w->depth == w->room) {
         unsigned room = w->room ? w->room * 2 : 16;
         gf_gfid *trail = realloc(w->trail, room * sizeof(*trail));
@@ -87,7 +89,7 @@ static int walk_prepend(struct walk *w, const char *target)
     if (!left && w->directory) /* "link/": the slash is not to be lost */
         memcpy(w->rest + length, "/", 2);
     w->at = 0;
-    w->stat_known = false;
+    w->stat_known = w->searchable = false;
     if (target[0] == '/')
         walk_to_root(w);
     return 0;
@@ -287,6 +289,32 @@ void walk_ask_path(struct path_op *p, const uint8_t *gfid, void (*step)(struct o
     op_post(&p->op, &p->walk.fop, p->op.volume->sessions[0], GF_FOP_GETXATTR, &args);
 }
 
+/* "." and ".." are names in the directory, which must be one that may be searched. A brick checks
+ * that for the names that it looks up. */
+static void walk_searched(struct op *op)
+{
+    struct path_op *p = (struct path_op *)op;
+    struct walk *w = &p->walk;
+    fop_free_results(&w->fop);
+    w->searchable = true;
+    if (w->fop.error)
+        op_fail(op, &w->fop, w->path);
+    else
+        walk_on(p);
+}
+
+static bool walk_may_search(struct path_op *p)
+{
+    struct walk *w = &p->walk;
+    gf_access_args args = {.mask = X_OK};
+    if (w->searchable || caller_uid(p->op.context.caller) == 0)
+        return true;
+    memcpy(args.gfid, walk_dir(w), sizeof(args.gfid));
+    op_round(&p->op, 1, walk_searched);
+    op_post(&p->op, &w->fop, p->op.volume->sessions[0], GF_FOP_ACCESS, &args);
+    return false;
+}
+
 static void walk_on(struct path_op *p)
 {
     struct walk *w = &p->walk;
@@ -305,6 +333,11 @@ static void walk_on(struct path_op *p)
             return;
         }
         bool to_parent = w->flags & WALK_PARENT && walk_last(w);
+        bool dots = strcmp(w->name, ".") == 0 || strcmp(w->name, "..") == 0;
+        if (!to_parent && dots && !walk_may_search(p)) {
+            w->at = before;
+            return;
+        }
         if (!to_parent && strcmp(w->name, ".") == 0) {
             w->directory = true;
             continue;
@@ -317,7 +350,7 @@ static void walk_on(struct path_op *p)
                 walk_ask_path(p, w->base, walk_ancestry);
                 return;
             }
-            w->stat_known = false;
+            w->stat_known = w->searchable = false;
             continue;
         }
         if (to_parent)
@@ -353,5 +386,8 @@ void walk_start(struct path_op *p, void (*then)(struct op *op))
     }
     memcpy(w->rest, w->path, length + 1);
     walk_begin(w, p->op.user);
-    walk_on(p);
+    if (w->flags & WALK_FROM_ROOT && !walk_is_root(w->base))
+        walk_ask_path(p, w->base, walk_ancestry);
+    else
+        walk_on(p);
 }

@@ -19,8 +19,9 @@
 #define WALK_LINKS_MAX 40 /* as Linux */
 
 enum walk_flags {
-    WALK_NOFOLLOW = 1, /* a symbolic link as the last component is what is looked for */
-    WALK_PARENT = 2,   /* stop before the last component: `name` in the directory `walk_dir` */
+    WALK_NOFOLLOW = 1,  /* a symbolic link as the last component is what is looked for */
+    WALK_PARENT = 2,    /* stop before the last component: `name` in the directory `walk_dir` */
+    WALK_FROM_ROOT = 4, /* the trail is to begin at the root, whatever the path begins at */
 };
 
 struct path_op;
@@ -42,6 +43,7 @@ struct walk {
     char rest[PATH_MAX];
     size_t at;
     unsigned links;
+    bool searchable; /* the directory we are in, for "." and ".." */
     bool stat_known; /* `stat` is that of the directory we are in */
     gf_gfid base;    /* where we have begun */
     gf_gfid *trail;  /* directories from below there to where we are */
