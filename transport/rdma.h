@@ -29,8 +29,8 @@ const struct transport_kind *rdma_transport(const struct rdma *rdma);
 
 /**
  * Registers [@p address, @p address + @p length) until rdma_unregister(), on each device that is in
- * use or will be, and may keep memory registered: has windows, or the gateway is trusted. The caller neither unmaps nor remaps it before. Any thread, without the engine's
- * lock.
+ * use or will be, and may keep memory registered: has windows, or the gateway is trusted. The
+ * caller neither unmaps nor remaps it before. Any thread, without the engine's lock.
  * @return 0, -ENOMEM (memory-lock limit), -EFAULT, ... with text.
  */
 int rdma_register(struct rdma *rdma, void *address, size_t length, struct errtext *why);
