@@ -177,6 +177,7 @@ Test(syscalls, none_with_registered_memory)
     expect(&(struct reading){"", true, PIECES_MOST, SMALL}, 2, 0);
     expect(&(struct reading){"", true, 1, LARGE}, 2, 0);
     expect(&(struct reading){"&rdma_trust=1", true, 1, SMALL}, 1, 0);
+    expect(&(struct reading){"&rdma_trust=1", true, 1, LARGE}, 1, 0);
     gateway_stop(&gateway);
 }
 
@@ -188,5 +189,6 @@ Test(syscalls, one_for_each_piece_in_the_cache)
     expect(&(struct reading){"", false, PIECES_MOST, SMALL}, 2, PIECES_MOST);
     expect(&(struct reading){"", false, 1, LARGE}, 2, 1);
     expect(&(struct reading){"&rdma_trust=1", false, 1, SMALL}, 1, 1);
+    expect(&(struct reading){"&rdma_trust=1", false, 1, LARGE}, 1, 1);
     gateway_stop(&gateway);
 }
