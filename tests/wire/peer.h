@@ -71,6 +71,7 @@ enum {
     PEER_MKDIR = 4,
     PEER_UNLINK = 5,
     PEER_RMDIR = 6,
+    PEER_TRUNCATE = 10,
     PEER_OPEN = 11,
     PEER_READ = 12,
     PEER_WRITE = 13,

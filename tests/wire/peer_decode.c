@@ -161,12 +161,13 @@ static bool dict_exact(const uint8_t *dict, size_t length)
 /* g gfid, p parent's gfid, f fd, o offset, s size, l flags, m mode, n name, x a word that does not
  * matter here, d dict, P payload: all that is left. */
 static const char *const shapes[PEER_FOPS] = {
-    [PEER_STAT] = "gd",        [PEER_READLINK] = "gsd",  [PEER_MKDIR] = "pmxnd",
-    [PEER_UNLINK] = "pnxd",    [PEER_RMDIR] = "pxnd",    [PEER_OPEN] = "gld",
-    [PEER_READ] = "gfosld",    [PEER_WRITE] = "gfosldP", [PEER_FLUSH] = "gfd",
-    [PEER_FSYNC] = "gfxd",     [PEER_OPENDIR] = "gd",    [PEER_CREATE] = "plmxnd",
-    [PEER_FTRUNCATE] = "gfod", [PEER_FSTAT] = "gfd",     [PEER_LOOKUP] = "gplnd",
-    [PEER_READDIRP] = "gfosd", [PEER_RELEASE] = "gfd",   [PEER_RELEASEDIR] = "gfd",
+    [PEER_STAT] = "gd",        [PEER_READLINK] = "gsd",   [PEER_MKDIR] = "pmxnd",
+    [PEER_UNLINK] = "pnxd",    [PEER_RMDIR] = "pxnd",     [PEER_OPEN] = "gld",
+    [PEER_READ] = "gfosld",    [PEER_WRITE] = "gfosldP",  [PEER_FLUSH] = "gfd",
+    [PEER_FSYNC] = "gfxd",     [PEER_OPENDIR] = "gd",     [PEER_CREATE] = "plmxnd",
+    [PEER_TRUNCATE] = "god",   [PEER_FTRUNCATE] = "gfod", [PEER_FSTAT] = "gfd",
+    [PEER_LOOKUP] = "gplnd",   [PEER_READDIRP] = "gfosd", [PEER_RELEASE] = "gfd",
+    [PEER_RELEASEDIR] = "gfd",
 };
 
 static void take_fop(struct in *in, struct peer_call *call)

@@ -37,6 +37,7 @@ static void put_zeros(struct peer_record *r, uint32_t proc)
         break;
     case PEER_LOOKUP:
     case PEER_WRITE:
+    case PEER_TRUNCATE:
     case PEER_FTRUNCATE:
     case PEER_FSYNC:
     case PEER_UNLINK:
@@ -256,6 +257,13 @@ static int serve_gfid(struct peer_call *call, struct peer_record *r)
         return 0;
     case PEER_READLINK:
         return serve_readlink(r, call, node);
+    case PEER_TRUNCATE:
+        if (ftruncate(node->memfd, (off_t)call->offset) < 0)
+            return errno;
+        begin(call, r, 0, 0);
+        peer_put_iatt(r, node);
+        peer_put_iatt(r, node);
+        return 0;
     case PEER_OPENDIR:
         if (!S_ISDIR(node->mode))
             return ENOTDIR;
@@ -342,6 +350,7 @@ static void serve_fop(struct peer_call *call, struct peer_record *r)
         break;
     case PEER_STAT:
     case PEER_READLINK:
+    case PEER_TRUNCATE:
     case PEER_OPEN:
     case PEER_OPENDIR:
         error = serve_gfid(call, r);
