@@ -5,9 +5,9 @@
  *
  * Adaptive polling. Polling is worth it where what is waited for comes soon. The average of the
  * latest waits says when to expect it: polling goes on for twice that long, if that is short. Now
- * and then it is tried even if it has not been worth it lately. A payload comes in many pieces close
- * to each other, with a longer gap where the server has to fetch the next; so while one arrives,
- * polling goes on over such a gap.
+ * and then it is tried even if it has not been worth it lately. A payload comes in many pieces
+ * close to each other, with a longer gap where the server has to fetch the next; so while one
+ * arrives, polling goes on over such a gap.
  *
  * The poller yields the CPU each time around, so that whoever works on the reply gets it. If it has
  * been gone for long then, and no reply is there, something else wants the CPU: a sleeper is woken
