@@ -191,6 +191,7 @@ union fop_args {
     gf_create_args create;
     gf_unlink_args unlink;
     gf_fsync_args fsync;
+    gf_truncate_args truncate;
     gf_ftruncate_args ftruncate;
     gf_list_args list;
     gf_readlink_args readlink;
@@ -357,16 +358,25 @@ static int do_fsync(struct work *w)
     return 0;
 }
 
+static int truncate_file(struct work *w, struct file *file, uint64_t size)
+{
+    file_iatt(file, &w->res.prepost.prestat);
+    int error = store_truncate(file, size);
+    file_iatt(file, &w->res.prepost.poststat);
+    return error;
+}
+
+static int do_truncate(struct work *w)
+{
+    struct file *file = store_by_gfid(w->args.truncate.gfid);
+    return file ? truncate_file(w, file, w->args.truncate.offset) : ENOENT;
+}
+
 static int do_ftruncate(struct work *w)
 {
     struct file *file;
     int error = by_fd(w->args.ftruncate.fd, w->args.ftruncate.gfid, &file);
-    if (error)
-        return error;
-    file_iatt(file, &w->res.prepost.prestat);
-    error = store_truncate(file, w->args.ftruncate.offset);
-    file_iatt(file, &w->res.prepost.poststat);
-    return error;
+    return error ? error : truncate_file(w, file, w->args.ftruncate.offset);
 }
 
 static int do_flush(struct work *w)
@@ -482,6 +492,7 @@ static const struct {
     FOP(CREATE, create, create, do_create),
     FOP(FLUSH, flush, flush, do_flush),
     FOP(FSYNC, fsync, fsync, do_fsync),
+    FOP(TRUNCATE, truncate, truncate, do_truncate),
     FOP(FTRUNCATE, ftruncate, ftruncate, do_ftruncate),
     FOP(RELEASE, release, release, do_release),
     FOP(UNLINK, unlink, unlink, do_unlink),
