@@ -77,6 +77,7 @@ struct gc {
     uint32_t callbacks_taken;
     unsigned generation;
     bool lost;
+    bool careless; /* its chunks may lie in its own slots: what is in those is not looked at */
 };
 
 /** @return 0; the reason, if it was rejected; -ECONNREFUSED if there was none. */
