@@ -87,8 +87,6 @@ static int show(const struct target *t, void *arg)
     return EXIT_SUCCESS;
 }
 
-enum { KEY_JSON = 256 };
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -100,12 +98,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'i':
         o->inodes = true;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     default:
-        return args_key(key, state, &o->args, 1);
+        return json_args_key(key, state, &o->args, 1, &o->results);
     }
 }
 

@@ -105,7 +105,7 @@ static int each(const struct target *t, void *arg)
     return walk(&w, t->uri, t->path);
 }
 
-enum { KEY_JSON = 256, KEY_APPARENT };
+enum { KEY_APPARENT = 256 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -134,12 +134,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_APPARENT:
         o->apparent = true;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     default:
-        return args_key(key, state, &o->args, 1);
+        return json_args_key(key, state, &o->args, 1, &o->results);
     }
 }
 

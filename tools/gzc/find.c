@@ -34,7 +34,6 @@ enum {
     KEY_PRINT,
     KEY_PRINT0,
     KEY_DELETE,
-    KEY_JSON,
 };
 
 struct test {
@@ -280,10 +279,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_DELETE:
         o->remove = true;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     case ARGP_KEY_SUCCESS:
         if (o->negate)
             argp_error(state, "nothing follows -not");
@@ -292,7 +287,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     default:
         if (key < KEY_NAME || key > KEY_USER)
-            return args_key(key, state, &o->args, 1);
+            return json_args_key(key, state, &o->args, 1, &o->results);
         parse_test(o, key, arg, state);
         return 0;
     }

@@ -147,8 +147,6 @@ static void report(json_t *result, const struct target *t)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-enum { KEY_JSON = 256 };
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;

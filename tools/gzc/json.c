@@ -112,6 +112,16 @@ void json_set_stat(json_t *object, const struct stat *st)
     set_time(object, "ctime", &st->st_ctim);
 }
 
+error_t json_args_key(int key, struct argp_state *state, struct args *args, int least,
+                      json_t **results)
+{
+    if (key != KEY_JSON)
+        return args_key(key, state, args, least);
+    if (!*results)
+        *results = need(json_array());
+    return 0;
+}
+
 void json_print(json_t *document)
 {
     /* On a terminal nothing but ASCII: a name may hold what the terminal obeys. */

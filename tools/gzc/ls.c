@@ -238,8 +238,6 @@ static int show(const struct target *t, bool first, bool heading, const struct o
     return status;
 }
 
-enum { KEY_JSON = 256 };
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -257,12 +255,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'p':
         o->slash = true;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     default:
-        return args_key(key, state, &o->args, 1);
+        return json_args_key(key, state, &o->args, 1, &o->results);
     }
 }
 

@@ -149,8 +149,6 @@ static int run(const struct target *target, const struct options *o)
     return status;
 }
 
-enum { KEY_JSON = 256 };
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;

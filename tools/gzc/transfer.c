@@ -165,17 +165,13 @@ static int get(struct options *o)
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-enum { KEY_JSON = 256, KEY_PROGRESS, KEY_VERIFY };
+enum { KEY_PROGRESS = 256, KEY_VERIFY };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     (void)arg;
     switch (key) {
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     case KEY_PROGRESS:
         o->progress = true;
         return 0;
@@ -192,7 +188,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                               "--json");
         return 0;
     default:
-        return args_key(key, state, &o->args, 2);
+        return json_args_key(key, state, &o->args, 2, &o->results);
     }
 }
 

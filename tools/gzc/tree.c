@@ -120,8 +120,6 @@ static int each(const struct target *t, void *arg)
     return walk(&w, t->uri, t->path);
 }
 
-enum { KEY_JSON = 256 };
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -136,12 +134,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "'%s' is not a number of levels", arg);
         o->depth = (unsigned)depth;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     default:
-        return args_key(key, state, &o->args, 1);
+        return json_args_key(key, state, &o->args, 1, &o->results);
     }
 }
 

@@ -246,7 +246,7 @@ static const struct verb {
 } verbs[] = {{"list", list, 0}, {"get", get, 1}, {"set", set, 2}, {"remove", remove_one, 1}};
 #define VERBS (sizeof(verbs) / sizeof(*verbs))
 
-enum { KEY_JSON = 256, KEY_CREATE, KEY_REPLACE };
+enum { KEY_CREATE = 256, KEY_REPLACE };
 
 /* Takes the verb and its words off the arguments. */
 static void take_verb(struct options *o, struct argp_state *state)
@@ -296,15 +296,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_REPLACE:
         o->flags = XATTR_REPLACE;
         return 0;
-    case KEY_JSON:
-        if (!o->results)
-            o->results = need(json_array());
-        return 0;
     case ARGP_KEY_END:
         take_verb(o, state);
         return 0;
     default:
-        return args_key(key, state, &o->args, 0);
+        return json_args_key(key, state, &o->args, 0, &o->results);
     }
 }
 
